@@ -1,0 +1,42 @@
+"""Which sections train and which validate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def split_sections(
+    count: int, validation: float | Sequence[int] = 0.2, training: Sequence[int] | None = None
+) -> tuple[list[int], list[int]]:
+    """Which sections train and which validate, by whole sections.
+
+    Args:
+        count: number of sections.
+        validation: the sections that validate, counted from 0, or their share: then the last ones validate, as
+            neighbours in a stack look alike and a block of them is the harder test.
+        training: the sections that train; all others when left out.
+
+    Returns:
+        (training, validation), both in ascending order and at least one section each.
+
+    Raises:
+        ValueError: when one would be empty, or a section is in both or does not exist.
+
+    Example:
+        >>> split_sections(6, 0.2)
+        ([0, 1, 2, 3, 4], [5])
+    """
+    if isinstance(validation, float):
+        number = max(round(count * validation), 1)
+        chosen = list(range(count - number, count))
+    else:
+        chosen = sorted(set(validation))
+    rest = sorted(set(range(count)) - set(chosen)) if training is None else sorted(set(training))
+    both = sorted(set(rest) & set(chosen))
+    beyond = [index for index in rest + chosen if not 0 <= index < count]
+    if both or beyond or not rest or not chosen:
+        raise ValueError(
+            f"training sections {rest} and validation sections {chosen} do not split {count} sections (0 to "
+            f"{count - 1}): each needs at least one, none may be in both"
+        )
+    return rest, chosen

@@ -1,0 +1,30 @@
+"""Floor 0: let a command that fails end with the reason."""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+
+
+def first_cause(error: BaseException) -> BaseException:
+    """The error that started a chain of `raise ... from ...`."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+def end_with_the_cause() -> None:
+    """Print the first cause of an uncaught error once more, as the last line.
+
+    MONAI wraps whatever goes wrong in a config; the last line of its traceback names an expression, and the message
+    that says which file is at fault stands far above it.
+    """
+    previous = sys.excepthook
+
+    def hook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+        previous(kind, error, traceback)
+        cause = first_cause(error)
+        if cause is not error:
+            print(f"\nmonai-unet: error: {cause}", file=sys.stderr)
+
+    sys.excepthook = hook

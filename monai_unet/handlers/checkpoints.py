@@ -1,0 +1,162 @@
+"""Keep the last state of a run and its best weights, and load them again."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from ignite.engine import Engine, Events
+from monai.engines import Evaluator, Trainer
+from torch import nn
+
+from monai_unet.io import written_aside
+
+logger = logging.getLogger(__name__)
+
+
+class SaveLast:
+    """Keep the last state of a run in one file, and go on from it when the same run is started again.
+
+    Args:
+        path: the checkpoint; written aside and renamed, so that a run that is killed leaves a whole one.
+        objects: what has a `state_dict` beside the trainer, by name: the network and the optimiser at least.
+        evaluator: its best score is kept too.
+        interval: epochs between two checkpoints; the last epoch is always kept.
+        resume: whether to go on from the checkpoint if there is one.
+
+    Raises:
+        ValueError: at the start, when the checkpoint belongs to another network or optimiser, or is damaged.
+    """
+
+    def __init__(
+        self, path: str | Path, objects: Mapping[str, Any], evaluator: Evaluator, interval: int = 1, resume: bool = True
+    ) -> None:
+        self.path = Path(path)
+        self.objects = objects
+        self.evaluator = evaluator
+        self.interval = interval
+        self.resume = resume
+
+    def attach(self, engine: Trainer) -> None:
+        """Load at the start of the trainer, save at the end of its epochs."""
+        engine.add_event_handler(Events.STARTED, self.load)
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self.save)
+
+    def save(self, engine: Trainer) -> None:
+        """Write the checkpoint when it is due."""
+        if engine.state.epoch % self.interval and engine.state.epoch < engine.state.max_epochs:
+            return
+        state = {name: item.state_dict() for name, item in self._objects(engine).items()}
+        best = {name: getattr(self.evaluator.state, name) for name in ("best_metric", "best_metric_epoch")}
+        with written_aside(self.path) as temporary:
+            torch.save({**state, "best": best}, temporary)
+
+    def load(self, engine: Trainer) -> None:
+        """Go on where the checkpoint was written."""
+        if not self.resume or not self.path.is_file():
+            return
+        checkpoint = _load(self.path)
+        max_epochs = engine.state.max_epochs
+        for name, item in self._objects(engine).items():
+            if name not in checkpoint:
+                raise ValueError(f"{self.path} has no {name!r}, only {sorted(checkpoint)}: not a run of this bundle")
+            if isinstance(item, nn.Module):
+                load_weights(item, self.path, checkpoint[name])
+            else:
+                item.load_state_dict(checkpoint[name])
+        for name, value in checkpoint["best"].items():
+            setattr(self.evaluator.state, name, value)
+        done = engine.state.epoch
+        engine.state.max_epochs = max_epochs  # what is asked for now, not what was asked for then
+        if done >= max_epochs:
+            logger.info(
+                f"{self.path} has {done} epochs and {max_epochs} are asked for: nothing to train. For more, "
+                f"--epochs {2 * done}; for a new run, another --ckpt_dir or --resume False"
+            )
+            engine.terminate()
+        else:
+            logger.info(f"going on from {self.path} after epoch {done}; for a new run, --resume False")
+
+    def _objects(self, engine: Trainer) -> dict[str, Any]:
+        return {**self.objects, "trainer": engine}
+
+
+class SaveBest:
+    """Keep the weights that validated best; attached to the evaluator.
+
+    Args:
+        path: the weights alone, as `torch.save(network.state_dict())` writes them; written aside and renamed.
+        network: whose weights.
+    """
+
+    def __init__(self, path: str | Path, network: nn.Module) -> None:
+        self.path = Path(path)
+        self.network = network
+
+    def attach(self, engine: Evaluator) -> None:
+        """Listen to the evaluator, after its own handler that finds the best score."""
+        engine.add_event_handler(Events.COMPLETED, self)
+
+    def __call__(self, engine: Evaluator) -> None:
+        """Write the weights if this epoch is the best so far."""
+        if engine.state.best_metric_epoch != engine.state.epoch:
+            return
+        with written_aside(self.path) as temporary:
+            torch.save(self.network.state_dict(), temporary)
+        logger.info(f"best {engine.state.key_metric_name} so far: {engine.state.best_metric:.4f}, kept in {self.path}")
+
+
+class LoadWeights:
+    """Load weights into a network when an engine starts; see `load_weights`."""
+
+    def __init__(self, path: str | Path, network: nn.Module) -> None:
+        self.path = path
+        self.network = network
+
+    def attach(self, engine: Engine) -> None:
+        """Listen to the engine."""
+        engine.add_event_handler(Events.STARTED, lambda: load_weights(self.network, self.path))
+
+
+def load_weights(network: nn.Module, path: str | Path, weights: Mapping[str, torch.Tensor] | None = None) -> None:
+    """Put saved weights into a network, or say clearly why they do not fit.
+
+    Args:
+        network: the network.
+        path: file of weights alone (`model.pt`), or of a whole run (`checkpoint.pt`) that has them under "network".
+        weights: the weights, when the file has been read already.
+
+    Raises:
+        FileNotFoundError: when there is no such file; the message says which command makes it.
+        ValueError: when the file is damaged, or the weights are of another network; the message names file and shapes.
+    """
+    if weights is None:
+        if not Path(path).is_file():
+            raise FileNotFoundError(
+                f"{path} does not exist: train first (python -m monai.bundle run training --config_file ...), or give "
+                "the weights by --ckpt_path"
+            )
+        weights = _load(path)
+        weights = weights.get("network", weights)
+    expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
+    found = {name: tuple(value.shape) for name, value in weights.items() if isinstance(value, torch.Tensor)}
+    if found != expected:
+        different = [name for name in {**expected, **found} if found.get(name) != expected.get(name)]
+        name = different[0]
+        raise ValueError(
+            f"{path} holds the weights of another network: {len(different)} tensors differ, the first, {name}, is "
+            f"{found.get(name, 'missing')} in the file and {expected.get(name, 'missing')} in the network. Give the "
+            "--features (and --convs_per_block, --variant) it was trained with, or another --ckpt_dir"
+        )
+    network.load_state_dict(weights)
+
+
+def _load(path: str | Path) -> dict[str, Any]:
+    try:
+        # weights_only: a checkpoint is data and must not be able to run code
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch has many: zip, pickle, key errors; all of them mean a damaged or foreign file
+        raise ValueError(f"{path} cannot be read as a checkpoint, it is damaged or foreign: {error}") from error

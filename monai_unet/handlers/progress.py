@@ -1,0 +1,41 @@
+"""A progress bar over a whole training."""
+
+from __future__ import annotations
+
+from ignite.engine import Events
+from monai.engines import Trainer
+from tqdm import tqdm
+
+
+class TrainingProgress:
+    """A bar over the whole run, with the loss and the time left.
+
+    Args:
+        interval: iterations between two readings of the loss, as each waits for the device.
+    """
+
+    def __init__(self, interval: int = 10) -> None:
+        self.interval = interval
+        self.bar: tqdm | None = None
+
+    def attach(self, engine: Trainer) -> None:
+        """Listen to the trainer."""
+        engine.add_event_handler(Events.STARTED, self._start)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self._step)
+        engine.add_event_handler(Events.COMPLETED | Events.TERMINATE | Events.EXCEPTION_RAISED, self._close)
+
+    def _start(self, engine: Trainer) -> None:
+        total = engine.state.max_epochs * engine.state.epoch_length
+        self.bar = tqdm(total=total, initial=engine.state.iteration, unit="it", desc="training", dynamic_ncols=True)
+
+    def _step(self, engine: Trainer) -> None:
+        assert self.bar is not None, "the bar is made when the engine starts"
+        if engine.state.iteration % self.interval == 0:
+            self.bar.set_postfix(loss=f"{float(engine.state.output[0]['loss']):.4f}", refresh=False)
+        self.bar.update()
+
+    def _close(self, engine: Trainer, *error: Exception) -> None:
+        if self.bar is not None:
+            self.bar.close()
+        for raised in error:
+            raise raised  # Ignite takes an exception as handled once a handler has seen it

@@ -1,0 +1,36 @@
+"""Write a file aside and rename it, so that a reader never meets half a file."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def written_aside(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A temporary path in the folder of `path`; renamed to `path` when the block ends well, removed when it does not.
+
+    The temporary name keeps every suffix (`x.nii.gz`), since writers choose the format by it. The folder is made
+    when it is missing. What stood at `path` is replaced in one step, or left as it was.
+
+    Example:
+        >>> with written_aside("build/mask.tif") as temporary:  # doctest: +SKIP
+        ...     tifffile.imwrite(temporary, mask)
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    suffixes = "".join(path.suffixes)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".writing-", suffix=suffixes)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)  # mkstemp makes private files; the result is an ordinary one
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,99 @@
+"""TIFF stacks for MONAI's `LoadImage`, and writers for its `SaveImage` that never leave half a file.
+
+MONAI orders the spatial axes x, y, section; its own `PILReader` reads the first page of a TIFF only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from monai.config import DtypeLike, NdarrayOrTensor, PathLike
+from monai.data import ImageReader, ImageWriter, NibabelWriter
+from monai.data.utils import is_supported_format
+from monai.utils import MetaKeys, convert_data_type, ensure_tuple
+
+from monai_unet.io.aside import written_aside
+from monai_unet.io.stack import read_stack
+
+
+class TiffReader(ImageReader):
+    """Every page of a grey TIFF: (W, H) of a single page, (W, H, D) of a stack, by `read_stack` with its errors.
+
+    Example:
+        >>> from monai.transforms import LoadImage
+        >>> LoadImage(reader="monai_unet.io.monai_files.TiffReader")("train-volume.tif")  # doctest: +SKIP
+    """
+
+    def verify_suffix(self, filename: Sequence[PathLike] | PathLike) -> bool:
+        """Whether the name ends in .tif or .tiff."""
+        return is_supported_format(filename, ["tif", "tiff"])
+
+    def read(self, data: Sequence[PathLike] | PathLike, **kwargs: Any) -> Path:
+        """The path of one TIFF; other files are refused, so that `LoadImage` goes on to its other readers.
+
+        The pixels are read in `get_data`: an error there ends the call, while one here would make `LoadImage` try
+        the reader that drops pages.
+        """
+        names = ensure_tuple(data)
+        if len(names) != 1 or not self.verify_suffix(names[0]):
+            raise ValueError(f"{names}: TiffReader reads one .tif or .tiff at a time")
+        return Path(names[0])
+
+    def get_data(self, img: Path) -> tuple[np.ndarray, dict]:
+        """The pixels, (W, H) or (W, H, D), and MONAI's metadata."""
+        array = read_stack(img)
+        array = array[0].T if len(array) == 1 else array.T
+        return array, {
+            MetaKeys.SPATIAL_SHAPE: np.asarray(array.shape),
+            MetaKeys.ORIGINAL_CHANNEL_DIM: float("nan"),  # MONAI's sign for "no channel"
+        }
+
+
+class TiffWriter(ImageWriter):
+    """One page a section, in the challenge's plain form; zlib-compressed.
+
+    Takes (1, W, H) or (1, W, H, D), with or without the channel; several channels are refused. Whole numbers that are
+    0 or 1 are written as 0 and 255, black and white in any viewer and the values of the challenge's labels.
+    """
+
+    def __init__(self, output_dtype: DtypeLike = np.float32, scale: int | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.output_dtype = output_dtype
+
+    def set_data_array(self, data_array: NdarrayOrTensor, channel_dim: int | None = 0, **kwargs: Any) -> None:
+        """Take the pixels; `channel_dim` None says that there is no channel."""
+        array = convert_data_type(data_array, np.ndarray)[0]
+        if channel_dim is not None:
+            if array.shape[channel_dim] != 1:
+                raise ValueError(
+                    f"a prediction of shape {array.shape} has {array.shape[channel_dim]} channels: a TIFF of sections "
+                    "holds one; choose a class or take the argmax first"
+                )
+            array = array.squeeze(channel_dim)
+        self.data_obj = array.T
+
+    def set_metadata(self, meta_dict: Mapping | None = None, resample: bool = True, **options: Any) -> None:
+        """A plain TIFF keeps no affine."""
+
+    def write(self, filename: PathLike, verbose: bool = False, **kwargs: Any) -> None:
+        """Write aside and rename."""
+        import tifffile
+
+        super().write(filename, verbose=verbose)
+        array = np.ascontiguousarray(self.data_obj, dtype=self.output_dtype)
+        if array.dtype == np.uint8 and array.max(initial=0) <= 1:
+            array = array * np.uint8(255)
+        with written_aside(filename) as temporary:
+            tifffile.imwrite(temporary, array, photometric="minisblack", compression="zlib", metadata=None)
+
+
+class NiftiWriter(NibabelWriter):
+    """MONAI's `NibabelWriter`, but written aside and renamed."""
+
+    def write(self, filename: PathLike, verbose: bool = False, **obj_kwargs: Any) -> None:
+        """Write aside and rename."""
+        with written_aside(filename) as temporary:
+            super().write(temporary, verbose=False, **obj_kwargs)  # its line would name the temporary file

@@ -1,0 +1,5 @@
+"""Floor 1: the loss, and what the trainer hands to it."""
+
+from monai_unet.losses.weighted_cross_entropy import PrepareWeightedBatch, WeightedCrossEntropyLoss
+
+__all__ = ["PrepareWeightedBatch", "WeightedCrossEntropyLoss"]

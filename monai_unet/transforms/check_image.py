@@ -1,0 +1,43 @@
+"""Refuse an image that the network cannot use, by the name of its file."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import torch
+from monai.config import KeysCollection
+from monai.transforms import MapTransform
+from monai.utils import ImageMetaKey, convert_to_tensor
+
+
+class CheckImaged(MapTransform):
+    """Pass an image on if it has the right number of channels and nothing but finite values.
+
+    Args:
+        keys: images, channel first.
+        channels: that the network takes.
+        allow_missing_keys: as in MONAI.
+
+    Raises:
+        ValueError: otherwise; the message names the file, what was found and what would work.
+    """
+
+    def __init__(self, keys: KeysCollection, channels: int = 1, allow_missing_keys: bool = False) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.channels = channels
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """The sample as it is."""
+        for key in self.key_iterator(dict(data)):
+            image = convert_to_tensor(data[key], track_meta=False)
+            name = getattr(data[key], "meta", {}).get(ImageMetaKey.FILENAME_OR_OBJ, key)
+            if len(image) != self.channels:
+                raise ValueError(
+                    f"{name} has {len(image)} channels (shape {tuple(image.shape)}); the network takes "
+                    f"{self.channels}. Convert it first, colour to grey for example"
+                )
+            if image.is_floating_point() and not torch.isfinite(image).all():
+                bad = int((~torch.isfinite(image)).sum())
+                raise ValueError(f"{name} holds {bad} values that are not finite (NaN or infinite); replace them first")
+        return dict(data)

@@ -1,0 +1,146 @@
+"""Random tiles of a section, elastically deformed: the paper's augmentation in one resampling."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from monai.config import KeysCollection, NdarrayOrTensor
+from monai.transforms import Rand2DElasticd, Resample
+from monai.transforms.utils import create_grid
+from monai.utils import ensure_tuple_rep
+
+
+def displacement_field(nodes: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
+    """Displacement of every pixel from the displacements of a coarse grid of nodes, by bicubic interpolation.
+
+    Args:
+        nodes: displacements of the nodes, pixels, (2, rows, columns); the outer nodes lie on the border of the tile.
+        size: (H, W) of the tile, pixels.
+
+    Returns:
+        (2, H, W), pixels; equal nodes give that displacement everywhere, zero nodes give exactly zero.
+
+    Source: Ronneberger et al. (2015), section 3.1. That the 3 x 3 nodes span the tile is our reading of it.
+    """
+    field = torch.nn.functional.interpolate(nodes[None], size=tuple(size), mode="bicubic", align_corners=True)
+    return field[0]
+
+
+class RandElasticTiled(Rand2DElasticd):
+    """Cut a random tile out of a section, moved, turned, mirrored and elastically deformed in a single resampling.
+
+    MONAI's `Rand2DElasticd` interpolates absolute coordinates with a bicubic kernel that does not reproduce a straight
+    line: at the wide spacing of the paper's grid even a magnitude of 0 moves pixels by up to 14. Here the offsets are
+    interpolated and the identity is added afterwards. Its affine part and its random state are used as they are.
+
+    Args:
+        keys: items of shape (C, H, W), all of one section, so of equal H and W.
+        spatial_size: size of the square tile of each key, pixels; smaller ones are the middle of the largest. An
+            unpadded network takes its input's size for the image and its output's size for label and weight.
+        sigma: standard deviation of the displacements of the nodes, pixels.
+        nodes: nodes along each axis of the tile.
+        prob: probability that a tile is deformed; otherwise it is only cut out, at a random place.
+        rotate_range, shear_range, scale_range: as in MONAI's `RandAffine`; rotation in radians.
+        flip_prob: probability of a mirror image, for each axis.
+        mode: interpolation of each key, "bilinear", "bicubic" or "nearest".
+        padding_mode: what lies outside the section; "reflection" mirrors it about its outer pixels.
+        device: where to resample; when left out, where the items lie.
+        allow_missing_keys: as in MONAI.
+
+    The tile's place is uniform among those that keep the smallest of its sizes inside the section, whole pixels; on an
+    axis that is too short for that it is centred.
+
+    Source: Ronneberger et al. (2015), section 3.1: shift, rotation, and elastic deformation by Gaussian displacements
+    with a standard deviation of 10 pixels on a coarse 3 x 3 grid.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        spatial_size: int | Sequence[int],
+        sigma: float = 10.0,
+        nodes: int = 3,
+        prob: float = 1.0,
+        rotate_range: Any = None,
+        shear_range: Any = None,
+        scale_range: Any = None,
+        flip_prob: float = 0.0,
+        mode: str | Sequence[str] = "bilinear",
+        padding_mode: str | Sequence[str] = "reflection",
+        device: torch.device | None = None,
+        allow_missing_keys: bool = False,
+    ) -> None:
+        if sigma < 0:
+            raise ValueError(f"sigma {sigma}: a standard deviation is 0 or more, in pixels")
+        if nodes < 2:
+            raise ValueError(f"nodes {nodes}: 2 or more span a tile; the paper takes 3")
+        super().__init__(
+            keys=keys,
+            spacing=1.0,  # not used: the nodes span the tile
+            magnitude_range=(sigma, sigma),
+            prob=prob,
+            rotate_range=rotate_range,
+            shear_range=shear_range,
+            scale_range=scale_range,
+            mode=mode,
+            padding_mode=padding_mode,
+            device=device,
+            allow_missing_keys=allow_missing_keys,
+        )
+        self.sizes: tuple[int, ...] = ensure_tuple_rep(spatial_size, len(self.keys))
+        if any((max(self.sizes) - size) % 2 for size in self.sizes):
+            raise ValueError(f"spatial_size {self.sizes}: tiles share their middle, so the differences must be even")
+        self.nodes = nodes
+        self.flip_prob = flip_prob
+        # align_corners puts the mirror on the outer pixels, as np.pad(mode="reflect") does
+        self.rand_2d_elastic.resampler = Resample(align_corners=True, norm_coords=False, dtype=np.float32)
+
+    def randomize(self, section_size: Sequence[int]) -> None:
+        """Draw everything that is random for one section of (H, W) pixels."""
+        super(Rand2DElasticd, self).randomize(None)
+        inner = min(self.sizes)
+        # where the smallest tile starts
+        self._start = [self.R.randint(n - inner + 1) if n > inner else (n - inner) // 2 for n in section_size]
+        if not self._do_transform:
+            return
+        self.rand_2d_elastic.deform_grid.randomize((self.nodes, self.nodes))
+        self.rand_2d_elastic.rand_affine_grid.randomize()
+        self._flips = [-1.0 if self.R.random_sample() < self.flip_prob else 1.0 for _ in section_size]
+
+    def __call__(self, data: Mapping[Hashable, NdarrayOrTensor]) -> dict[Hashable, NdarrayOrTensor]:
+        """The sample with each key cut out; other items are passed on."""
+        d = dict(data)
+        section = {tuple(d[key].shape[-2:]) for key in self.key_iterator(d)}
+        if len(section) != 1:
+            raise ValueError(f"the keys {self.keys} are not of one section: sizes {sorted(section)}")
+        (section_size,) = section
+        self.randomize(section_size)
+        grid = self._positions(self.rand_2d_elastic.device or torch.as_tensor(d[self.first_key(d)]).device)
+
+        outer, inner = max(self.sizes), min(self.sizes)
+        for axis, n in enumerate(section_size):
+            # from pixels relative to the tile's centre to pixels of the section, then to the [-1, 1] of grid_sample
+            grid[axis] += self._start[axis] + (inner - 1) / 2
+            grid[axis] = grid[axis] * (2 / max(n - 1, 1)) - 1
+        for key, size, mode, padding_mode in self.key_iterator(d, self.sizes, self.mode, self.padding_mode):
+            crop = slice((outer - size) // 2, (outer + size) // 2)
+            d[key] = self.rand_2d_elastic.resampler(
+                torch.as_tensor(d[key]), grid[:, crop, crop], mode=mode, padding_mode=padding_mode
+            )
+        return d
+
+    def _positions(self, device: torch.device) -> torch.Tensor:
+        """Where each pixel of the tile is read, in pixels relative to the tile's centre; homogeneous, (3, H, W)."""
+        size = (max(self.sizes),) * 2
+        grid = create_grid(size, dtype=torch.float32, device=device, backend="torch")
+        assert isinstance(grid, torch.Tensor), "the torch backend makes tensors"
+        if not self._do_transform:
+            return grid
+        deform = self.rand_2d_elastic.deform_grid
+        nodes = torch.as_tensor(deform.rand_mag * deform.random_offset, dtype=torch.float32, device=device)
+        grid[:2] += displacement_field(nodes, size)
+        grid[:2] *= torch.tensor(self._flips, device=device)[:, None, None]
+        return self.rand_2d_elastic.rand_affine_grid(grid=grid, randomize=False)
