@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ignite.engine import Engine, Events
+from ignite.utils import manual_seed
 from monai.transforms import Randomizable
-from monai.utils import set_determinism
 
 
 class EpochSeed:
@@ -28,7 +28,7 @@ class EpochSeed:
 
     def __call__(self, engine: Engine) -> None:
         """Seed PyTorch, NumPy, Python and the transforms."""
-        # 2**32 is NumPy's limit; the prime keeps neighbouring seeds from sharing epochs
+        # below 2**32, NumPy's limit; the factor keeps neighbouring seeds from sharing epochs
         seed = (self.seed * 1_000_003 + engine.state.epoch) % 2**32
-        set_determinism(seed)
+        manual_seed(seed)
         self.transform.set_random_state(seed)

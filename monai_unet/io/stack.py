@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from tifffile import TiffFile
+
+_GREY = "expected grey sections of one size; convert colour or several channels to one grey channel first"
 
 READ_SUFFIXES = (".tif", ".tiff", ".nii", ".nii.gz", ".png")
 
@@ -37,10 +45,7 @@ def read_stack(path: str | Path) -> np.ndarray:
     if array.ndim == 2:
         array = array[None]
     if array.ndim != 3:
-        raise ValueError(
-            f"{path} has the shape {array.shape}; expected grey sections of one size, (D, H, W) or (H, W). "
-            "Convert colour or several channels to one grey channel first"
-        )
+        raise ValueError(f"{path} has the shape {array.shape}; {_GREY}")
     if array.size == 0:
         raise ValueError(f"{path} has the shape {array.shape}: there are no pixels in it")
     if array.dtype.kind not in "buif":
@@ -78,26 +83,44 @@ def count_sections(path: str | Path) -> int:
     """Number of sections of an image file; of a TIFF without reading the pixels. Errors as `read_stack` has them."""
     path = Path(path)
     if path.is_file() and path.name.lower().endswith((".tif", ".tiff")):
-        import tifffile
-
         try:
-            with tifffile.TiffFile(path) as tiff:
+            with _open_tiff(path) as tiff:
                 return len(tiff.pages)
-        except tifffile.TiffFileError as error:
+        except Exception as error:  # as in read_stack
             raise ValueError(f"{path} cannot be read as an image: {error}") from error
     return len(read_stack(path))
 
 
-def _read_tiff(path: Path) -> np.ndarray:
+@contextmanager
+def _open_tiff(path: Path) -> Iterator[TiffFile]:
+    """A TIFF, whose broken chain of pages is an error: tifffile logs it and goes on with the pages before the break."""
     import tifffile
 
-    with tifffile.TiffFile(path) as tiff:
+    class Complaints(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            said.append(record.getMessage())
+
+    said: list[str] = []
+    log, handler = logging.getLogger("tifffile"), Complaints(logging.ERROR)
+    log.addHandler(handler)
+    try:
+        with tifffile.TiffFile(path) as tiff:
+            len(tiff.pages)
+            if said:
+                raise ValueError(f"it is damaged or cut off: {'; '.join(said)}")
+            yield tiff
+    finally:
+        log.removeHandler(handler)
+
+
+def _read_tiff(path: Path) -> np.ndarray:
+    with _open_tiff(path) as tiff:
         # pages, not series: a series silently drops the pages whose shape or type differs from the first
         shapes = sorted({(page.shape, str(page.dtype)) for page in tiff.pages})
         if len(shapes) > 1:
             raise ValueError(f"its pages differ in shape or type: {shapes}; sections must be of one size")
-        if len(tiff.pages) == 1:
-            return tiff.asarray()
+        if any(page.ndim != 2 for page in tiff.pages):
+            raise ValueError(f"a page has the shape {tiff.pages[0].shape}; {_GREY}")
         return np.stack([page.asarray() for page in tiff.pages])
 
 
@@ -110,7 +133,10 @@ def _read_nifti(path: Path) -> np.ndarray:
 def _read_png(path: Path) -> np.ndarray:
     from skimage.io import imread
 
-    return imread(path)
+    picture = imread(path)
+    if picture.ndim != 2:
+        raise ValueError(f"it has the shape {picture.shape}; {_GREY}")
+    return picture
 
 
 _READERS: dict[str, Callable[[Path], np.ndarray]] = {

@@ -1,0 +1,97 @@
+import numpy as np
+import pytest
+import tifffile
+import torch
+from monai.transforms import Lambda
+
+from monai_unet.data.sections import SectionDataset, read_labelled_sections
+
+LABELS = np.array([[255, 0, 255], [0, 0, 255]], np.uint8)
+
+
+def write(path, array):
+    tifffile.imwrite(path, array, photometric="minisblack")
+
+
+@pytest.fixture
+def files(tmp_path):
+    volume = np.arange(3 * 2 * 3, dtype=np.uint8).reshape(3, 2, 3)
+    write(tmp_path / "image.tif", volume)
+    write(tmp_path / "label.tif", np.stack([LABELS, LABELS.T.reshape(2, 3), 255 - LABELS]))
+    return {"image": str(tmp_path / "image.tif"), "label": str(tmp_path / "label.tif")}
+
+
+def unchanged(section):
+    return section
+
+
+def test_a_section_has_image_label_and_one_number_a_cell(files):
+    section = read_labelled_sections(**files)[0]
+    assert torch.equal(section["image"], torch.arange(6.0).reshape(1, 2, 3))
+    assert torch.equal(section["label"], torch.from_numpy((LABELS > 0)[None].astype(np.float32)))
+    assert section["cells"].tolist() == [[[1, 0, 2], [0, 0, 2]]]
+
+
+def test_the_name_says_file_and_section(files):
+    assert read_labelled_sections(**files)[2]["name"] == "image.tif section 2"
+
+
+def test_cells_that_touch_at_a_corner_are_two(tmp_path, files):
+    write(tmp_path / "corner.tif", np.array([[1, 0], [0, 1]], np.uint8))
+    write(tmp_path / "dark.tif", np.zeros((2, 2), np.uint8))
+    (section,) = read_labelled_sections(tmp_path / "dark.tif", tmp_path / "corner.tif")
+    assert section["cells"].max() == 2
+
+
+def test_instances_keep_their_numbers(tmp_path):
+    labels = np.array([[0, 7], [300, 7]], np.uint16)
+    write(tmp_path / "label.tif", labels)
+    write(tmp_path / "image.tif", labels)
+    (section,) = read_labelled_sections(tmp_path / "image.tif", tmp_path / "label.tif", instances=True)
+    assert section["cells"].tolist() == [[[0, 7], [300, 7]]]
+    assert section["label"].tolist() == [[[0, 1], [1, 1]]]
+
+
+def test_chosen_sections_of_several_files_come_in_order(files):
+    dataset = SectionDataset([{**files, "sections": [2, 0]}, files], unchanged)
+    assert [section["name"][-1] for section in dataset] == ["2", "0", "0", "1", "2"]
+
+
+def test_what_is_not_random_is_computed_once(files):
+    calls = []
+
+    def count(section):
+        calls.append(section["name"])
+        return section
+
+    dataset = SectionDataset([files], Lambda(count))
+    assert [dataset[0]["name"], dataset[0]["name"]] == ["image.tif section 0"] * 2
+    assert len(calls) == 3
+
+
+def test_labels_with_more_than_two_values_are_refused_by_name(tmp_path, files):
+    write(files["label"], np.arange(18, dtype=np.uint8).reshape(3, 2, 3))
+    with pytest.raises(ValueError, match=r"label.tif holds 18 different values \(0, 1, 2, 3, 4, ...\); expected two"):
+        read_labelled_sections(**files)
+
+
+def test_labels_of_another_shape_are_refused_with_both_names(files):
+    write(files["label"], np.zeros((2, 2, 3), np.uint8))
+    with pytest.raises(ValueError, match=r"image.tif has the shape \(3, 2, 3\) .*label.tif have \(2, 2, 3\)"):
+        read_labelled_sections(**files)
+
+
+def test_instances_that_are_no_whole_numbers_are_refused(files):
+    write(files["label"], np.zeros((3, 2, 3), np.float32))
+    with pytest.raises(ValueError, match="expected one whole number a cell"):
+        read_labelled_sections(**files, instances=True)
+
+
+def test_a_section_that_does_not_exist_is_refused(files):
+    with pytest.raises(ValueError, match=r"image.tif holds sections 0 to 2; \[3\] are asked for"):
+        SectionDataset([{**files, "sections": [1, 3]}], unchanged)
+
+
+def test_no_sections_are_no_data_set(files):
+    with pytest.raises(ValueError, match="empty"):
+        SectionDataset([], unchanged)

@@ -1,0 +1,27 @@
+import pytest
+
+from monai_unet.data import split_sections
+
+
+def test_a_share_validates_on_the_last_sections():
+    assert split_sections(24, 1 / 6) == (list(range(20)), [20, 21, 22, 23])
+
+
+def test_even_a_small_share_validates_on_one_section():
+    assert split_sections(3, 0.1) == ([0, 1], [2])
+
+
+def test_a_list_validates_on_those_and_trains_on_the_rest():
+    assert split_sections(5, [3, 1]) == ([0, 2, 4], [1, 3])
+
+
+def test_both_lists_may_be_given_and_leave_sections_out():
+    assert split_sections(9, [8], [0, 1]) == ([0, 1], [8])
+
+
+@pytest.mark.parametrize(
+    ("validation", "training"), [([1], [1, 2]), ([7], None), ([-1], None), ([0, 1, 2], None), ([], [0]), (1.0, None)]
+)
+def test_a_split_that_leaks_or_leaves_nothing_is_refused(validation, training):
+    with pytest.raises(ValueError, match="do not split 3 sections"):
+        split_sections(3, validation, training)

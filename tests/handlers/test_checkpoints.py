@@ -1,0 +1,147 @@
+import pytest
+import torch
+from ignite.engine import Engine, Events
+from torch import nn
+
+from monai_unet.handlers import LoadWeights, SaveBest, SaveLast, load_weights
+
+
+class Run:
+    """A tiny training: a linear network, SGD with momentum, two iterations an epoch."""
+
+    def __init__(self, path, seed=0, **kwargs):
+        torch.manual_seed(seed)
+        self.network = nn.Linear(2, 1)
+        self.optimizer = torch.optim.SGD(self.network.parameters(), lr=0.1, momentum=0.9)
+        self.evaluator = Engine(lambda engine, batch: None)
+        self.evaluator.state.best_metric, self.evaluator.state.best_metric_epoch = -1, -1
+        self.epochs = []
+        self.trainer = Engine(self._step)
+        self.trainer.add_event_handler(Events.EPOCH_COMPLETED, lambda engine: self.epochs.append(engine.state.epoch))
+        SaveLast(path, {"network": self.network, "optimizer": self.optimizer}, self.evaluator, **kwargs).attach(
+            self.trainer
+        )
+
+    def _step(self, engine, batch):
+        self.optimizer.zero_grad()
+        self.network(torch.tensor([batch, float(engine.state.iteration)])).sum().backward()
+        self.optimizer.step()
+
+    def __call__(self, epochs):
+        self.trainer.run([1.0, 2.0], max_epochs=epochs)
+        return self
+
+
+def same(one, other):
+    pairs = zip(one.network.state_dict().values(), other.network.state_dict().values(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_a_run_in_two_parts_ends_with_the_same_weights_as_a_run_in_one(tmp_path):
+    whole = Run(tmp_path / "whole.pt")(4)
+    Run(tmp_path / "parts.pt")(2)
+    second = Run(tmp_path / "parts.pt", seed=1)(4)
+    assert second.epochs == [3, 4]
+    assert same(whole, second)
+
+
+def test_a_finished_run_trains_no_more_and_keeps_its_weights(tmp_path):
+    first = Run(tmp_path / "a.pt")(2)
+    again = Run(tmp_path / "a.pt", seed=1)(2)
+    assert again.epochs == []
+    assert same(first, again)
+
+
+def test_without_resume_a_run_starts_anew(tmp_path):
+    Run(tmp_path / "a.pt")(2)
+    assert Run(tmp_path / "a.pt", resume=False)(2).epochs == [1, 2]
+
+
+def test_the_best_score_is_remembered(tmp_path):
+    first = Run(tmp_path / "a.pt")
+    first.evaluator.state.best_metric, first.evaluator.state.best_metric_epoch = 0.75, 1
+    first(2)
+    second = Run(tmp_path / "a.pt")(3)
+    assert (second.evaluator.state.best_metric, second.evaluator.state.best_metric_epoch) == (0.75, 1)
+
+
+def test_the_last_epoch_is_kept_whatever_the_interval(tmp_path):
+    Run(tmp_path / "a.pt", interval=3)(4)
+    assert Run(tmp_path / "a.pt")(5).epochs == [5]
+
+
+def test_a_checkpoint_of_another_network_is_refused_before_training(tmp_path):
+    Run(tmp_path / "a.pt")(1)
+    other = Run(tmp_path / "b.pt")
+    wide = nn.Linear(3, 1)
+    SaveLast(tmp_path / "a.pt", {"network": wide, "optimizer": other.optimizer}, other.evaluator).attach(other.trainer)
+    with pytest.raises(ValueError, match=r"a.pt holds .* weight, is \(1, 2\) in the file and \(1, 3\) in the network"):
+        other(2)
+    assert other.epochs == []
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint", None])
+def test_a_damaged_checkpoint_is_refused_by_name_and_left_alone(tmp_path, content):
+    path = tmp_path / "a.pt"
+    Run(path)(1)
+    path.write_bytes(path.read_bytes()[:900] if content is None else content)
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=r"a.pt cannot be read as a checkpoint"):
+        Run(path)(2)
+    assert path.read_bytes() == before
+
+
+def test_a_checkpoint_cannot_run_code(tmp_path):
+    import os
+
+    class Evil:
+        def __reduce__(self):
+            return (os.mkdir, (str(tmp_path / "harm"),))
+
+    torch.save({"weight": Evil()}, tmp_path / "a.pt")
+    with pytest.raises(ValueError, match="cannot be read"):
+        load_weights(nn.Linear(2, 1), tmp_path / "a.pt")
+    assert not (tmp_path / "harm").exists()
+
+
+def evaluate(path, network, score):
+    evaluator = Engine(lambda engine, batch: None)
+
+    @evaluator.on(Events.EPOCH_COMPLETED)
+    def compare(engine):
+        state = engine.state
+        state.key_metric_name = "score"
+        if score > getattr(state, "best_metric", -1):
+            state.best_metric, state.best_metric_epoch = score, state.epoch
+        else:
+            state.best_metric_epoch = -1
+
+    SaveBest(path, network).attach(evaluator)
+    evaluator.run([0], max_epochs=1)
+
+
+def test_the_best_weights_are_the_plain_state_of_the_network(tmp_path):
+    network = nn.Linear(2, 1)
+    evaluate(tmp_path / "model.pt", network, 0.5)
+    saved = torch.load(tmp_path / "model.pt", weights_only=True)
+    assert torch.equal(saved["weight"], network.weight)
+
+
+def test_an_epoch_that_is_not_the_best_is_not_kept(tmp_path):
+    evaluate(tmp_path / "model.pt", nn.Linear(2, 1), -2.0)
+    assert not (tmp_path / "model.pt").exists()
+
+
+@pytest.mark.parametrize("wrap", [lambda state: state, lambda state: {"network": state, "trainer": {}}])
+def test_weights_are_loaded_from_a_model_and_from_a_whole_run(tmp_path, wrap):
+    trained, network = nn.Linear(2, 1), nn.Linear(2, 1)
+    torch.save(wrap(trained.state_dict()), tmp_path / "a.pt")
+    engine = Engine(lambda engine, batch: None)
+    LoadWeights(tmp_path / "a.pt", network).attach(engine)
+    engine.run([0])
+    assert torch.equal(network.weight, trained.weight)
+
+
+def test_missing_weights_say_how_they_are_made(tmp_path):
+    with pytest.raises(FileNotFoundError, match="train first"):
+        load_weights(nn.Linear(2, 1), tmp_path / "model.pt")

@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+import tifffile
+import torch
+from monai.data import MetaTensor
+from monai.transforms import LoadImage, SaveImage
+
+from monai_unet.io.monai_files import NiftiWriter, TiffWriter
+
+STACK = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
+
+
+def load(path):
+    return LoadImage(reader="monai_unet.io.monai_files.TiffReader", ensure_channel_first=True)(path)
+
+
+def save(image, folder, dtype, writer=TiffWriter, extension=".tif"):
+    SaveImage(folder, "out", extension, dtype, separate_folder=False, writer=writer, print_log=False)(image)
+
+
+def test_monai_loads_every_page_as_x_y_section(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", STACK, photometric="minisblack")
+    image = load(tmp_path / "a.tif")
+    assert image.shape == (1, 4, 3, 2)
+    assert np.array_equal(image[0].numpy().T, STACK)
+
+
+def test_monai_loads_a_single_page_as_x_y(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", STACK[0])
+    assert load(tmp_path / "a.tif").shape == (1, 4, 3)
+
+
+def test_a_bad_tiff_is_not_handed_on_to_the_reader_that_drops_pages(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as tiff:
+        tiff.write(STACK[0])
+        tiff.write(STACK[0, :2])
+    with pytest.raises(ValueError, match="pages differ"):
+        load(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("stack", [STACK, STACK[0]])
+def test_a_tiff_comes_back_as_it_was_loaded(tmp_path, stack):
+    tifffile.imwrite(tmp_path / "a.tif", stack, photometric="minisblack")
+    save(load(tmp_path / "a.tif"), tmp_path / "out", np.uint8)
+    assert np.array_equal(tifffile.imread(tmp_path / "out" / "a_out.tif"), stack)
+
+
+def test_a_label_of_0_and_1_is_written_as_black_and_white(tmp_path):
+    label = MetaTensor(torch.tensor([[[0.0, 1.0]]]), meta={"filename_or_obj": "a.tif"})
+    save(label, tmp_path, np.uint8)
+    assert tifffile.imread(tmp_path / "a_out.tif").tolist() == [[0], [255]]
+
+
+def test_probabilities_keep_their_values(tmp_path):
+    probability = MetaTensor(torch.tensor([[[0.25, 1.0]]]), meta={"filename_or_obj": "a.tif"})
+    save(probability, tmp_path, np.float32)
+    assert tifffile.imread(tmp_path / "a_out.tif").tolist() == [[0.25], [1.0]]
+
+
+def test_several_channels_are_refused():
+    with pytest.raises(ValueError, match="has 2 channels"):
+        TiffWriter().set_data_array(np.zeros((2, 4, 4)))
+
+
+@pytest.mark.parametrize(("writer", "extension"), [(TiffWriter, ".tif"), (NiftiWriter, ".nii.gz")])
+def test_no_half_written_file_is_left(tmp_path, writer, extension, monkeypatch):
+    def fail(path, *args, **kwargs):
+        raise OSError("disk full")
+
+    tifffile.imwrite(tmp_path / "a.tif", STACK[0])
+    image = load(tmp_path / "a.tif")
+    out = tmp_path / "out"
+    monkeypatch.setattr("tifffile.imwrite", lambda path, *a, **k: fail(path))
+    monkeypatch.setattr("nibabel.save", lambda image, path: fail(path))
+    with pytest.raises(RuntimeError, match="disk full"):
+        save(image, out, np.float32, writer, extension)
+    assert list(out.iterdir()) == []

@@ -1,0 +1,103 @@
+import nibabel
+import numpy as np
+import pytest
+import tifffile
+from skimage.io import imsave
+
+from monai_unet.io import count_sections, image_files, read_stack
+
+STACK = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
+
+
+def write(path, array):
+    if path.suffix == ".png":
+        imsave(path, array, check_contrast=False)
+    elif path.name.endswith((".nii", ".nii.gz")):
+        nibabel.save(nibabel.Nifti1Image(array.T, np.eye(4)), path)
+    else:
+        tifffile.imwrite(path, array, photometric="rgb" if array.shape[-1] == 3 else "minisblack")
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.TIFF", "a.nii", "a.nii.gz"])
+def test_a_stack_comes_back_in_array_order(tmp_path, name):
+    path = write(tmp_path / name, STACK)
+    assert np.array_equal(read_stack(path), STACK)
+    assert count_sections(path) == 2
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.png", "a.nii.gz"])
+def test_a_single_picture_is_a_stack_of_one(tmp_path, name):
+    assert np.array_equal(read_stack(write(tmp_path / name, STACK[0])), STACK[:1])
+
+
+@pytest.mark.parametrize("compression", ["lzw", "zlib"])
+def test_compressed_tiff_can_be_read(tmp_path, compression):
+    tifffile.imwrite(tmp_path / "a.tif", STACK, compression=compression, photometric="minisblack")
+    assert np.array_equal(read_stack(tmp_path / "a.tif"), STACK)
+
+
+def test_pages_of_different_size_are_refused_and_not_dropped(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as tiff:
+        tiff.write(STACK[0])
+        tiff.write(STACK[0, :2])
+    with pytest.raises(ValueError, match=r"a.tif .* pages differ"):
+        read_stack(tmp_path / "a.tif")
+
+
+def test_a_truncated_tiff_is_refused_by_name(tmp_path):
+    path = write(tmp_path / "a.tif", np.zeros((4, 64, 64), np.uint8))
+    path.write_bytes(path.read_bytes()[:8000])
+    with pytest.raises(ValueError, match=r"a.tif cannot be read"):
+        read_stack(path)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+def test_a_colour_image_is_refused(tmp_path, name):
+    with pytest.raises(ValueError, match=rf"{name} .* the shape \(5, 6, 3\); expected grey"):
+        read_stack(write(tmp_path / name, np.zeros((5, 6, 3), np.uint8)))
+
+
+def test_nan_is_refused_with_its_number(tmp_path):
+    image = np.zeros((4, 5), np.float32)
+    image[1, 2] = np.nan
+    with pytest.raises(ValueError, match=r"a\.tif holds 1 values that are not finite"):
+        read_stack(write(tmp_path / "a.tif", image))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [("a.tif", b"", "cannot be read"), ("a.png", b"no picture", "cannot be read"), ("a.jpx", b"x", "not known")],
+)
+def test_what_is_no_image_is_refused_by_name(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=f"{name}.*{message}"):
+        read_stack(tmp_path / name)
+
+
+def test_a_missing_file_and_a_folder_are_told_apart(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"none.tif does not exist"):
+        read_stack(tmp_path / "none.tif")
+    with pytest.raises(FileNotFoundError, match="is a folder"):
+        read_stack(tmp_path)
+
+
+def test_the_images_of_a_folder_come_in_the_order_of_their_names(tmp_path):
+    for name in ("b.tif", "a.png", "notes.txt"):
+        (tmp_path / name).touch()
+    assert [file[-5:] for file in image_files(tmp_path)] == ["a.png", "b.tif"]
+    assert image_files(tmp_path / "b.tif") == [str(tmp_path / "b.tif")]
+
+
+def test_two_images_whose_results_would_have_one_name_are_refused(tmp_path):
+    (tmp_path / "a.png").touch()
+    (tmp_path / "a.tif").touch()
+    with pytest.raises(ValueError, match="several images named a"):
+        image_files(tmp_path)
+
+
+def test_a_folder_without_images_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="holds no image"):
+        image_files(tmp_path)
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        image_files(tmp_path / "nowhere")
