@@ -1,0 +1,43 @@
+# Each target sets up .venv by itself if need be.
+VENV ?= .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+RUN := $(BIN)/python -m monai.bundle run
+DEMO := build/demo
+NARROW := --features "[8,16,32,64]" --ckpt_dir $(DEMO)/models
+
+.PHONY: install demo test check bench clean
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	touch $@
+
+# the main job, small enough for two CPU cores: train, evaluate, predict, look
+demo: install
+	$(RUN) training --config_file bundles/isbi/train.json $(NARROW) --output_dir $(DEMO)/training \
+		--epochs 20 --val_interval 5 --learning_rate 0.003
+	$(RUN) evaluating --config_file "['bundles/isbi/train.json','bundles/isbi/evaluate.json']" $(NARROW) \
+		--output_dir $(DEMO)/evaluation
+	$(RUN) inference --config_file bundles/isbi/inference.json $(NARROW) --output_dir $(DEMO)/prediction
+	@echo; echo "scores on sections that were not trained on ($(DEMO)/evaluation/metrics.csv):"
+	@cat $(DEMO)/evaluation/metrics.csv
+	@echo "predicted stack: $(CURDIR)/$(DEMO)/prediction/test-volume_label.tif"
+	@echo "input | truth | probability | prediction: $(CURDIR)/$(DEMO)/evaluation/pictures/section_000.png"
+
+test: install
+	$(BIN)/python -m pytest
+
+check: install
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+bench: install
+	$(BIN)/python benchmarks/weight_map.py
+	$(BIN)/python benchmarks/isbi_metrics.py
+
+clean:
+	rm -rf build .pytest_cache .mypy_cache .ruff_cache
