@@ -4,7 +4,8 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 RUN := $(BIN)/python -m monai.bundle run
 DEMO := build/demo
-NARROW := --features "[8,16,32,64]" --ckpt_dir $(DEMO)/models
+NARROW := --features "[8,16,32,64]" --dataset_dir datasets/synthetic/data --ckpt_dir $(DEMO)/models
+ADAM := "{'_target_': 'torch.optim.Adam', 'params': '\$$@network.parameters()', 'lr': '@learning_rate'}"
 
 .PHONY: install demo test check bench clean
 
@@ -17,8 +18,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 # the main job, small enough for two CPU cores: train, evaluate, predict, look
 demo: install
+	rm -rf $(DEMO)
+	$(BIN)/monai-unet data synthetic
 	$(RUN) training --config_file bundles/isbi/train.json $(NARROW) --output_dir $(DEMO)/training \
-		--epochs 20 --val_interval 5 --learning_rate 0.003
+		--epochs 24 --val_interval 6 --learning_rate 0.001 --optimizer $(ADAM)
 	$(RUN) evaluating --config_file "['bundles/isbi/train.json','bundles/isbi/evaluate.json']" $(NARROW) \
 		--output_dir $(DEMO)/evaluation
 	$(RUN) inference --config_file bundles/isbi/inference.json $(NARROW) --output_dir $(DEMO)/prediction

@@ -13,22 +13,17 @@ import os
 os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
 
 import argparse
-import datetime
 import json
-import platform
 import re
-import resource
 import shlex
-import statistics
-import subprocess
 import sys
-import time
-from collections.abc import Callable
-from importlib.metadata import version
+from datetime import date
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import tifffile
+from _measure import peak_memory, time_runs, where_it_ran
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
@@ -53,37 +48,28 @@ def random_cells() -> tuple[np.ndarray, np.ndarray]:
     return np.stack(labels), np.stack(proposal)
 
 
-def seconds(call: Callable[[], object]) -> list[float]:
-    """Duration of each run of `call`."""
-    durations = []
-    for _ in range(RUNS):
-        start = time.perf_counter()
-        call()
-        durations.append(time.perf_counter() - start)
-    return durations
-
-
 def times() -> str:
     """Markdown table of durations on random cells."""
     labels, proposal = random_cells()
-    empty = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    isbi2012_scores(labels[0, :32, :32], proposal[0, :32, :32])  # compiles
-    rows = []
-    for what, thresholds, warping, java in (
-        ("all but warping, 10 thresholds", 10, False, JAVA_WITHOUT_WARPING),
-        ("all, warping too, 3 thresholds", 3, True, JAVA_WITH_WARPING),
-        ("all, warping too, 10 thresholds", 10, True, "not stated"),
-    ):
-        values = np.arange(thresholds) / 10 if thresholds == 10 else (0.3, 0.5, 0.7)
-        runs = seconds(lambda values=values, warping=warping: isbi2012_scores(labels, proposal, values, warping))
-        spread = f"{min(runs):.2f} to {max(runs):.2f}"
-        rows.append((what, f"{statistics.median(runs):.2f}", spread, java))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    ten = np.arange(10) / 10
+    cases = (
+        ("all but warping, 10 thresholds", ten, False, JAVA_WITHOUT_WARPING),
+        ("all, warping too, 3 thresholds", (0.3, 0.5, 0.7), True, JAVA_WITH_WARPING),
+        ("all, warping too, 10 thresholds", ten, True, "not stated"),
+    )
+    tasks = [partial(isbi2012_scores, labels, proposal, thresholds, warping) for _, thresholds, warping, _ in cases]
+    rows = [
+        (what, f"{timing.median:.2f}", f"{min(timing.seconds):.2f} to {max(timing.seconds):.2f}", java)
+        for (what, _, _, java), timing in zip(cases, time_runs(*tasks, num_runs=RUNS), strict=True)
+    ]
+    memory = peak_memory(tasks[-1]) / 2**20
     return (
         table(("scores", "median, s", f"{RUNS} runs, s", "organisers' Java, s, as stated"), rows)
-        + f"\n\n{SECTIONS} sections of {SIZE} x {SIZE} with {CELLS} random cells each (seed {SEED}), after start-up, "
-        "one thread. The Java code's times were stated for another machine: they tell the order of magnitude only. "
-        f"Peak memory {peak // 1024} MiB, {empty // 1024} MiB of it before the first score."
+        + f"\n\n{SECTIONS} sections of {SIZE} x {SIZE} with {CELLS} random cells each (seed {SEED}), one thread; "
+        "the runs take turns, after one of each that is not counted. The Java code's times were stated for another "
+        f"machine: they tell the order of magnitude only. Peak memory of the last row {memory:.0f} MiB: "
+        "what Python and NumPy allocated on top of the sections.\n\n"
+        f"{date.today():%Y-%m-%d}, {where_it_ran('monai-unet', 'numpy', 'scipy', 'scikit-image', 'numba')}"
     )
 
 
@@ -120,19 +106,6 @@ def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, ("---",) * len(head), *rows))
 
 
-def machine() -> str:
-    """Date, processor and versions, one line."""
-    cpuinfo = Path("/proc/cpuinfo")
-    model = re.search(r"model name\s*:\s*(.+)", cpuinfo.read_text()) if cpuinfo.exists() else None
-    git = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
-    packages = ("monai-unet", "numpy", "scipy", "scikit-image", "numba")
-    return (
-        f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d}, commit {git.stdout.strip() or 'none'}, "
-        f"{model[1] if model else platform.processor()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
-        + ", ".join(f"{package} {version(package)}" for package in packages)
-    )
-
-
 def main() -> None:
     """Print the tables, and write them where asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -140,7 +113,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="markdown file to write")
     parser.add_argument("--docs", type=Path, help="markdown file with marks to put the tables between")
     args = parser.parse_args()
-    tables = {"times": f"{times()}\n\n{machine()}"}
+    tables = {"times": times()}
     if args.reference:
         tables |= {"agreement": agreement(args.reference), "ties": ties(args.reference)}
     command = shlex.join(["python", "benchmarks/isbi_metrics.py", *(["--reference", "DIR"] if args.reference else [])])

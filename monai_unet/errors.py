@@ -6,15 +6,18 @@ import sys
 from types import TracebackType
 
 
-def first_cause(error: BaseException) -> BaseException:
-    """The error that started a chain of `raise ... from ...`."""
-    while error.__cause__ is not None:
+def cause_under_monai(error: BaseException) -> BaseException:
+    """What went wrong, under the `RuntimeError`s that MONAI wraps around it.
+
+    It stops at the first other error: what that one was raised from is a detail, and no longer names the file.
+    """
+    while isinstance(error, RuntimeError) and error.__cause__ is not None:
         error = error.__cause__
     return error
 
 
 def end_with_the_cause() -> None:
-    """Print the first cause of an uncaught error once more, as the last line.
+    """Print the cause of an uncaught error once more, as the last line.
 
     MONAI wraps whatever goes wrong in a config; the last line of its traceback names an expression, and the message
     that says which file is at fault stands far above it.
@@ -23,7 +26,7 @@ def end_with_the_cause() -> None:
 
     def hook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
         previous(kind, error, traceback)
-        cause = first_cause(error)
+        cause = cause_under_monai(error)
         if cause is not error:
             print(f"\nmonai-unet: error: {cause}", file=sys.stderr)
 

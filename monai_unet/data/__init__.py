@@ -1,6 +1,7 @@
 """Floor 3: fetch, check and generate data sets; the data set of sections that the bundles train on."""
 
 from monai_unet.data.fetch import download, install_files, safe_extract
+from monai_unet.data.fingerprint import fingerprint
 from monai_unet.data.isbi2012 import StackSummary, check_isbi2012, default_dataset, prepare_isbi2012
 from monai_unet.data.split import split_sections
 from monai_unet.data.synthetic import synthetic_sections, write_synthetic
@@ -10,6 +11,7 @@ __all__ = [
     "check_isbi2012",
     "default_dataset",
     "download",
+    "fingerprint",
     "install_files",
     "prepare_isbi2012",
     "safe_extract",

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 
 def split_sections(
-    count: int, validation: float | Sequence[int] = 0.2, training: Sequence[int] | None = None
+    count: int, validation: float | int | Sequence[int] = 0.2, training: Sequence[int] | None = None
 ) -> tuple[list[int], list[int]]:
     """Which sections train and which validate, by whole sections.
 
     Args:
         count: number of sections.
-        validation: the sections that validate, counted from 0, or their share: then the last ones validate, as
-            neighbours in a stack look alike and a block of them is the harder test.
+        validation: the sections that validate, counted from 0; or their share (0.25) or their number (4), and the last
+            ones validate, as neighbours in a stack look alike and a block of them is the harder test.
         training: the sections that train; all others when left out.
 
     Returns:
@@ -26,8 +26,10 @@ def split_sections(
         >>> split_sections(6, 0.2)
         ([0, 1, 2, 3, 4], [5])
     """
-    if isinstance(validation, float):
-        number = max(round(count * validation), 1)
+    if isinstance(validation, str):
+        raise ValueError(f"validation {validation!r} is no share, number or list; 0.25, 4 or [20,21] would be")
+    if isinstance(validation, (int, float)):
+        number = validation if isinstance(validation, int) else max(round(count * validation), 1)
         chosen = list(range(count - number, count))
     else:
         chosen = sorted(set(validation))

@@ -24,19 +24,28 @@ class SaveLast:
         path: the checkpoint; written aside and renamed, so that a run that is killed leaves a whole one.
         objects: what has a `state_dict` beside the trainer, by name: the network and the optimiser at least.
         evaluator: its best score is kept too.
+        settings: what makes this run this run (data, split, optimiser ...), by name; plain numbers, strings and lists.
+            A checkpoint with other settings is another run's.
         interval: epochs between two checkpoints; the last epoch is always kept.
         resume: whether to go on from the checkpoint if there is one.
 
     Raises:
-        ValueError: at the start, when the checkpoint belongs to another network or optimiser, or is damaged.
+        ValueError: at the start, when the checkpoint belongs to another network or another run, or is damaged.
     """
 
     def __init__(
-        self, path: str | Path, objects: Mapping[str, Any], evaluator: Evaluator, interval: int = 1, resume: bool = True
+        self,
+        path: str | Path,
+        objects: Mapping[str, Any],
+        evaluator: Evaluator,
+        settings: Mapping[str, Any] | None = None,
+        interval: int = 1,
+        resume: bool = True,
     ) -> None:
         self.path = Path(path)
         self.objects = objects
         self.evaluator = evaluator
+        self.settings = dict(settings or {})
         self.interval = interval
         self.resume = resume
 
@@ -52,13 +61,14 @@ class SaveLast:
         state = {name: item.state_dict() for name, item in self._objects(engine).items()}
         best = {name: getattr(self.evaluator.state, name) for name in ("best_metric", "best_metric_epoch")}
         with written_aside(self.path) as temporary:
-            torch.save({**state, "best": best}, temporary)
+            torch.save({**state, "best": best, "settings": self.settings}, temporary)
 
     def load(self, engine: Trainer) -> None:
         """Go on where the checkpoint was written."""
         if not self.resume or not self.path.is_file():
             return
         checkpoint = _load(self.path)
+        self._check_settings(checkpoint.get("settings", {}))
         max_epochs = engine.state.max_epochs
         for name, item in self._objects(engine).items():
             if name not in checkpoint:
@@ -80,8 +90,18 @@ class SaveLast:
         else:
             logger.info(f"going on from {self.path} after epoch {done}; for a new run, --resume False")
 
+    def _check_settings(self, found: Mapping[str, Any]) -> None:
+        for name in {**self.settings, **found}:
+            if found.get(name) != self.settings.get(name):
+                raise ValueError(
+                    f"{self.path} is of another run: {name} was {found.get(name)} there and is "
+                    f"{self.settings.get(name)} now. To go on, give what was given then; for a new run, another "
+                    "--ckpt_dir, or --resume False, which replaces it"
+                )
+
     def _objects(self, engine: Trainer) -> dict[str, Any]:
-        return {**self.objects, "trainer": engine}
+        scaler = getattr(engine, "scaler", None)  # of mixed precision, made by MONAI when the run starts
+        return {**self.objects, "trainer": engine, **({} if scaler is None else {"scaler": scaler})}
 
 
 class SaveBest:

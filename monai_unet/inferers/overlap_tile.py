@@ -68,8 +68,8 @@ class OverlapTileInferer(Inferer):
         progress: show a bar.
 
     Raises:
-        ValueError: in the call, when the number of dimensions fits neither sections nor volumes, or the geometry is
-            not known.
+        ValueError: for a tile smaller than the lattice; in the call, when the number of dimensions fits neither
+            sections nor volumes, or the geometry is not known.
 
     Source: Ronneberger et al. (2015), Fig. 2.
 
@@ -95,6 +95,8 @@ class OverlapTileInferer(Inferer):
         self.tile = (tile,) * spatial_dims if isinstance(tile, int) else tuple(tile)
         if len(self.tile) != spatial_dims or min(self.tile) < 1:
             raise ValueError(f"tile {tile}: one positive number, or {spatial_dims} of them")
+        if geometry is not None:
+            geometry.step(min(self.tile))  # refuse a tile below the lattice now, not after an epoch
         self.spatial_dims = spatial_dims
         self.geometry = geometry
         self.section_axis = section_axis
@@ -143,7 +145,9 @@ class OverlapTileInferer(Inferer):
             patch = _read(image[b : b + 1], tile, geometry.margin)
             prediction = network(patch.to(sw_device), *args, **kwargs)
             if output is None:
-                output = torch.empty((len(image), prediction.shape[1], *sizes), dtype=prediction.dtype, device=device)
+                # half precision is for the network; a softmax of half-precision logits would round 0.9999 to 1
+                dtype = torch.promote_types(prediction.dtype, torch.float32)
+                output = torch.empty((len(image), prediction.shape[1], *sizes), dtype=dtype, device=device)
             box: tuple[int | slice, ...] = (b, slice(None), *(slice(span.start, span.stop) for span in tile))
             inside: tuple[int | slice, ...] = (0, slice(None), *(slice(span.stop - span.start) for span in tile))
             output[box] = prediction[inside].to(device)

@@ -1,6 +1,7 @@
-"""TIFF stacks for MONAI's `LoadImage`, and writers for its `SaveImage` that never leave half a file.
+"""`read_stack` for MONAI's `LoadImage`, and writers for its `SaveImage` that never leave half a file.
 
-MONAI orders the spatial axes x, y, section; its own `PILReader` reads the first page of a TIFF only.
+MONAI orders the spatial axes x, y, section. Its own `PILReader` reads the first page of a TIFF only, and when nibabel
+refuses a damaged NIfTI, `LoadImage` goes on to ITK, which fills up with zeros.
 """
 
 from __future__ import annotations
@@ -13,43 +14,53 @@ import numpy as np
 from monai.config import DtypeLike, NdarrayOrTensor, PathLike
 from monai.data import ImageReader, ImageWriter, NibabelWriter
 from monai.data.utils import is_supported_format
-from monai.utils import MetaKeys, convert_data_type, ensure_tuple
+from monai.utils import MetaKeys, SpaceKeys, convert_data_type, ensure_tuple
 
 from monai_unet.io.aside import written_aside
-from monai_unet.io.stack import read_stack
+from monai_unet.io.stack import READ_SUFFIXES, read_stack
 
 
-class TiffReader(ImageReader):
-    """Every page of a grey TIFF: (W, H) of a single page, (W, H, D) of a stack, by `read_stack` with its errors.
+class StackReader(ImageReader):
+    """`read_stack` as a reader of MONAI's: every page of a TIFF, NIfTI with its affine, PNG, and its errors.
+
+    (W, H) of a single picture, (W, H, D) of a stack or volume.
 
     Example:
         >>> from monai.transforms import LoadImage
-        >>> LoadImage(reader="monai_unet.io.monai_files.TiffReader")("train-volume.tif")  # doctest: +SKIP
+        >>> LoadImage(reader="monai_unet.io.monai_files.StackReader")("train-volume.tif")  # doctest: +SKIP
     """
 
     def verify_suffix(self, filename: Sequence[PathLike] | PathLike) -> bool:
-        """Whether the name ends in .tif or .tiff."""
-        return is_supported_format(filename, ["tif", "tiff"])
+        """Whether `read_stack` knows the type."""
+        return is_supported_format(filename, [suffix[1:] for suffix in READ_SUFFIXES])
 
     def read(self, data: Sequence[PathLike] | PathLike, **kwargs: Any) -> Path:
-        """The path of one TIFF; other files are refused, so that `LoadImage` goes on to its other readers.
+        """The path of one image; unknown types are refused, so that `LoadImage` goes on to its other readers.
 
-        The pixels are read in `get_data`: an error there ends the call, while one here would make `LoadImage` try
-        the reader that drops pages.
+        The pixels are read in `get_data`: an error there ends the call, while after one here `LoadImage` would try
+        readers that drop pages, or fill up what a damaged file lacks.
         """
         names = ensure_tuple(data)
         if len(names) != 1 or not self.verify_suffix(names[0]):
-            raise ValueError(f"{names}: TiffReader reads one .tif or .tiff at a time")
+            raise ValueError(f"{names}: StackReader reads one image of {', '.join(READ_SUFFIXES)} at a time")
         return Path(names[0])
 
     def get_data(self, img: Path) -> tuple[np.ndarray, dict]:
         """The pixels, (W, H) or (W, H, D), and MONAI's metadata."""
-        array = read_stack(img)
-        array = array[0].T if len(array) == 1 else array.T
-        return array, {
-            MetaKeys.SPATIAL_SHAPE: np.asarray(array.shape),
-            MetaKeys.ORIGINAL_CHANNEL_DIM: float("nan"),  # MONAI's sign for "no channel"
-        }
+        array = read_stack(img).T
+        meta: dict[str, Any] = {MetaKeys.ORIGINAL_CHANNEL_DIM: float("nan")}  # MONAI's sign for "no channel"
+        if is_supported_format(img, ["nii", "nii.gz"]):
+            import nibabel
+
+            header = nibabel.load(img)
+            assert isinstance(header, nibabel.spatialimages.SpatialImage), "read_stack has read it as one"
+            array = array.reshape(header.shape)
+            meta[MetaKeys.AFFINE] = np.array(header.affine)
+            meta[MetaKeys.ORIGINAL_AFFINE] = np.array(header.affine)
+            meta[MetaKeys.SPACE] = SpaceKeys.RAS
+        elif array.shape[-1] == 1:
+            array = array[..., 0]
+        return array, {**meta, MetaKeys.SPATIAL_SHAPE: np.asarray(array.shape)}
 
 
 class TiffWriter(ImageWriter):
@@ -91,7 +102,16 @@ class TiffWriter(ImageWriter):
 
 
 class NiftiWriter(NibabelWriter):
-    """MONAI's `NibabelWriter`, but written aside and renamed."""
+    """MONAI's `NibabelWriter`, but written aside and renamed, and a volume of one section stays a volume."""
+
+    def set_data_array(
+        self, data_array: NdarrayOrTensor, channel_dim: int | None = 0, squeeze_end_dims: bool = True, **kwargs: Any
+    ) -> None:
+        """Take the pixels; only the section axis that MONAI adds to a picture is taken away again."""
+        is_volume = data_array.ndim - (channel_dim is not None) == 3
+        super().set_data_array(data_array, channel_dim, squeeze_end_dims=not is_volume, **kwargs)
+        if is_volume and self.data_obj.shape[-1] == 1:
+            self.data_obj = self.data_obj[..., 0]  # the channel alone
 
     def write(self, filename: PathLike, verbose: bool = False, **obj_kwargs: Any) -> None:
         """Write aside and rename."""

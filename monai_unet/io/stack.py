@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 _GREY = "expected grey sections of one size; convert colour or several channels to one grey channel first"
 
 READ_SUFFIXES = (".tif", ".tiff", ".nii", ".nii.gz", ".png")
+_SUFFIX = re.compile(r"\.(tiff?|nii|nii\.gz|png)$", re.IGNORECASE)
 
 
 def read_stack(path: str | Path) -> np.ndarray:
@@ -67,10 +69,12 @@ def image_files(path: str | Path) -> list[str]:
         return [str(path)]
     if not path.is_dir():
         raise FileNotFoundError(f"{path} does not exist; expected an image file or a folder of images")
-    files = sorted(str(file) for file in path.iterdir() if file.name.lower().endswith(READ_SUFFIXES))
+    # names that start with a point are no images: what macOS leaves beside one, or a killed run behind itself
+    names = [file.name for file in path.iterdir() if not file.name.startswith(".")]
+    files = sorted(str(path / name) for name in names if name.lower().endswith(READ_SUFFIXES))
     if not files:
         raise FileNotFoundError(f"{path} holds no image; expected {', '.join(READ_SUFFIXES)}")
-    stems = [file.name.partition(".")[0] for file in map(Path, files)]
+    stems = [_SUFFIX.sub("", Path(file).name) for file in files]
     twice = sorted({stem for stem in stems if stems.count(stem) > 1})
     if twice:
         raise ValueError(
@@ -121,6 +125,8 @@ def _read_tiff(path: Path) -> np.ndarray:
             raise ValueError(f"its pages differ in shape or type: {shapes}; sections must be of one size")
         if any(page.ndim != 2 for page in tiff.pages):
             raise ValueError(f"a page has the shape {tiff.pages[0].shape}; {_GREY}")
+        if any(page.aspage().photometric == 0 for page in tiff.pages):
+            raise ValueError("it is stored with white as 0; save it with black as 0")
         return np.stack([page.asarray() for page in tiff.pages])
 
 

@@ -106,10 +106,10 @@ class OriginalUNet(nn.Module):
         for size in image.shape[2:]:
             if size < self._smallest or (size + self._offset) % self._stride != 0:
                 above = max(self._smallest, size + (-(size + self._offset)) % self._stride)
-                below = max(self._smallest, above - self._stride)
+                nearest = f"{above}" if above == self._smallest else f"{above - self._stride} and {above}"
                 raise ValueError(
                     f"an image of shape {list(image.shape)} does not fit this U-Net: sizes are {self._stride}k - "
-                    f"{self._offset} and {self._smallest} or more; the nearest to {size} are {below} and {above}"
+                    f"{self._offset} and {self._smallest} or more; the nearest to {size}: {nearest}"
                 )
 
 

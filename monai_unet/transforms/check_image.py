@@ -12,20 +12,28 @@ from monai.utils import ImageMetaKey, convert_to_tensor
 
 
 class CheckImaged(MapTransform):
-    """Pass an image on if it has the right number of channels and nothing but finite values.
+    """Pass an image on if the network can use it.
 
     Args:
         keys: images, channel first.
         channels: that the network takes.
+        value_range: lowest and highest grey value that the normalisation is made for; any when left out.
         allow_missing_keys: as in MONAI.
 
     Raises:
         ValueError: otherwise; the message names the file, what was found and what would work.
     """
 
-    def __init__(self, keys: KeysCollection, channels: int = 1, allow_missing_keys: bool = False) -> None:
+    def __init__(
+        self,
+        keys: KeysCollection,
+        channels: int = 1,
+        value_range: tuple[float, float] | None = None,
+        allow_missing_keys: bool = False,
+    ) -> None:
         super().__init__(keys, allow_missing_keys)
         self.channels = channels
+        self.value_range = value_range
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """The sample as it is."""
@@ -40,4 +48,13 @@ class CheckImaged(MapTransform):
             if image.is_floating_point() and not torch.isfinite(image).all():
                 bad = int((~torch.isfinite(image)).sum())
                 raise ValueError(f"{name} holds {bad} values that are not finite (NaN or infinite); replace them first")
+            if self.value_range is not None:
+                low, high = self.value_range
+                darkest, brightest = image.min().item(), image.max().item()
+                # what lies within one grey step, but is not constant, was scaled to 0..1
+                if darkest < low or brightest > high or darkest < brightest <= low + (high - low) / 255:
+                    raise ValueError(
+                        f"{name} holds values from {darkest:g} to {brightest:g}; the network was trained on {low:g} to "
+                        f"{high:g}. Scale it first, or override the normalisation and this range"
+                    )
         return dict(data)

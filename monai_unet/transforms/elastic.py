@@ -98,6 +98,13 @@ class RandElasticTiled(Rand2DElasticd):
         # align_corners puts the mirror on the outer pixels, as np.pad(mode="reflect") does
         self.rand_2d_elastic.resampler = Resample(align_corners=True, norm_coords=False, dtype=np.float32)
 
+    def set_random_state(self, seed: int | None = None, state: np.random.RandomState | None = None) -> RandElasticTiled:
+        """Seed place, displacements and affine part; unlike in MONAI's class, each draws numbers of its own."""
+        super().set_random_state(seed, state)
+        for part in (self.rand_2d_elastic.deform_grid, self.rand_2d_elastic.rand_affine_grid):
+            part.set_random_state(self.R.randint(2**31))
+        return self
+
     def randomize(self, section_size: Sequence[int]) -> None:
         """Draw everything that is random for one section of (H, W) pixels."""
         super(Rand2DElasticd, self).randomize(None)

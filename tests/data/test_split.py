@@ -7,6 +7,15 @@ def test_a_share_validates_on_the_last_sections():
     assert split_sections(24, 1 / 6) == (list(range(20)), [20, 21, 22, 23])
 
 
+def test_a_number_validates_on_that_many_of_the_last_sections():
+    assert split_sections(5, 2) == ([0, 1, 2], [3, 4])
+
+
+def test_what_is_no_number_is_refused_with_what_would_be():
+    with pytest.raises(ValueError, match="'1/3' is no share"):
+        split_sections(5, "1/3")
+
+
 def test_even_a_small_share_validates_on_one_section():
     assert split_sections(3, 0.1) == ([0, 1], [2])
 

@@ -70,6 +70,14 @@ def test_the_last_epoch_is_kept_whatever_the_interval(tmp_path):
     assert Run(tmp_path / "a.pt")(5).epochs == [5]
 
 
+def test_a_checkpoint_of_another_run_is_refused_with_what_differs(tmp_path):
+    Run(tmp_path / "a.pt", settings={"seed": 0, "validation": [4, 5]})(1)
+    other = Run(tmp_path / "a.pt", settings={"seed": 0, "validation": [3, 5]})
+    with pytest.raises(ValueError, match=r"a.pt is of another run: validation was \[4, 5\] there and is \[3, 5\] now"):
+        other(2)
+    assert other.epochs == []
+
+
 def test_a_checkpoint_of_another_network_is_refused_before_training(tmp_path):
     Run(tmp_path / "a.pt")(1)
     other = Run(tmp_path / "b.pt")

@@ -128,6 +128,16 @@ def test_the_output_lies_on_the_device_that_is_asked_for():
     assert output.device.type == "meta"
 
 
+def test_half_precision_logits_are_put_together_in_single_precision():
+    output = OverlapTileInferer(20, geometry=GEOMETRY)(random_image(1, 1, 9, 9).half(), crop_the_margin)
+    assert output.dtype == torch.float32
+
+
+def test_a_tile_below_the_lattice_is_refused_before_anything_is_predicted():
+    with pytest.raises(ValueError, match="take 4 or more"):
+        OverlapTileInferer(3, geometry=GEOMETRY)
+
+
 def test_the_image_is_not_changed():
     image = random_image(1, 1, 30, 30)
     before = image.clone()

@@ -1,3 +1,4 @@
+import nibabel
 import numpy as np
 import pytest
 import tifffile
@@ -11,7 +12,7 @@ STACK = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
 
 
 def load(path):
-    return LoadImage(reader="monai_unet.io.monai_files.TiffReader", ensure_channel_first=True)(path)
+    return LoadImage(reader="monai_unet.io.monai_files.StackReader", ensure_channel_first=True)(path)
 
 
 def save(image, folder, dtype, writer=TiffWriter, extension=".tif"):
@@ -75,3 +76,25 @@ def test_no_half_written_file_is_left(tmp_path, writer, extension, monkeypatch):
     with pytest.raises(RuntimeError, match="disk full"):
         save(image, out, np.float32, writer, extension)
     assert list(out.iterdir()) == []
+
+
+def nifti(path, array):
+    nibabel.save(nibabel.Nifti1Image(array, np.diag([4.0, 4.0, 50.0, 1.0])), path)
+    return path
+
+
+@pytest.mark.parametrize("shape", [(4, 3), (4, 3, 1), (4, 3, 2)])
+def test_a_nifti_comes_back_in_its_shape_and_place(tmp_path, shape):
+    image = load(nifti(tmp_path / "a.nii.gz", np.arange(np.prod(shape), dtype=np.uint8).reshape(shape)))
+    save(image, tmp_path / "out", np.uint8, NiftiWriter, ".nii.gz")
+    one, other = (nibabel.load(path) for path in (tmp_path / "a.nii.gz", tmp_path / "out" / "a_out.nii.gz"))
+    assert other.shape == shape
+    assert np.array_equal(one.get_fdata(), other.get_fdata())
+    assert np.array_equal(one.affine, other.affine)
+
+
+def test_a_damaged_nifti_is_refused_and_not_filled_up_with_zeros(tmp_path):
+    path = nifti(tmp_path / "a.nii.gz", np.random.default_rng(0).integers(0, 255, (40, 40, 9), np.uint8))
+    path.write_bytes(path.read_bytes()[:3000])
+    with pytest.raises(ValueError, match=r"a.nii.gz cannot be read"):
+        load(path)

@@ -58,6 +58,12 @@ def test_a_colour_image_is_refused(tmp_path, name):
         read_stack(write(tmp_path / name, np.zeros((5, 6, 3), np.uint8)))
 
 
+def test_an_inverted_tiff_is_refused(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", STACK, photometric="miniswhite")
+    with pytest.raises(ValueError, match=r"a.tif .* white as 0"):
+        read_stack(tmp_path / "a.tif")
+
+
 def test_nan_is_refused_with_its_number(tmp_path):
     image = np.zeros((4, 5), np.float32)
     image[1, 2] = np.nan
@@ -87,6 +93,12 @@ def test_the_images_of_a_folder_come_in_the_order_of_their_names(tmp_path):
         (tmp_path / name).touch()
     assert [file[-5:] for file in image_files(tmp_path)] == ["a.png", "b.tif"]
     assert image_files(tmp_path / "b.tif") == [str(tmp_path / "b.tif")]
+
+
+def test_points_in_names_are_no_suffixes_and_hidden_files_no_images(tmp_path):
+    for name in ("s.01.tif", "s.02.tif", "._s.01.tif", ".writing-x.tif"):
+        (tmp_path / name).touch()
+    assert [file[-8:] for file in image_files(tmp_path)] == ["s.01.tif", "s.02.tif"]
 
 
 def test_two_images_whose_results_would_have_one_name_are_refused(tmp_path):

@@ -35,12 +35,12 @@ def test_a_pixel_of_weight_zero_has_no_gradient():
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_it_is_finite_for_the_largest_logits_of_half_precision(dtype):
-    largest = torch.finfo(dtype).max
+    largest = min(torch.finfo(dtype).max, 1e30)  # bfloat16 goes as far as float32, whose sums must not overflow
     logits = torch.tensor([largest, -largest], dtype=dtype).reshape(1, 2, 1, 1).expand(1, 2, 3, 3)
     target = torch.ones(1, 1, 3, 3)
-    loss = WeightedCrossEntropyLoss()(logits, target)
+    loss = WeightedCrossEntropyLoss()(logits, target, target * 12)
     assert loss.dtype == torch.float32
-    assert torch.isfinite(WeightedCrossEntropyLoss()(logits.clamp(-60000, 60000), target, target * 12))
+    assert torch.isfinite(loss)
 
 
 def test_labels_of_another_size_are_refused():

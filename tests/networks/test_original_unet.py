@@ -48,7 +48,7 @@ def test_torchscript_computes_the_same(variant):
 def test_a_wrong_size_is_refused_with_the_nearest_that_fit(scripted):
     network = OriginalUNet(features=NARROW).eval()
     network = torch.jit.script(network) if scripted else network
-    with pytest.raises((ValueError, torch.jit.Error), match="nearest to 500 are 492 and 508"):
+    with pytest.raises((ValueError, torch.jit.Error), match="nearest to 500: 492 and 508"):
         network(torch.zeros(1, 1, 572, 500))
 
 

@@ -120,6 +120,17 @@ def test_the_same_seed_gives_the_same_tiles_and_another_seed_others():
     assert not torch.equal(run(3), run(4))
 
 
+def test_displacements_and_rotation_are_independent():
+    angles, nodes = [], []
+    for seed in range(400):
+        transform = elastic(seed, rotate_range=math.pi)
+        transform.randomize((50, 50))
+        angles.append(transform.rand_2d_elastic.rand_affine_grid.rotate_params[0])
+        nodes.append(transform.rand_2d_elastic.deform_grid.random_offset.ravel())
+    correlation = np.corrcoef(np.column_stack([angles, np.stack(nodes)]), rowvar=False)[0, 1:]
+    assert np.abs(correlation).max() < 0.2
+
+
 def test_with_probability_zero_tiles_are_cut_but_never_deformed():
     transform, data = elastic(prob=0.0, rotate_range=math.pi), section()
     out = transform(data)
