@@ -1,52 +1,25 @@
-"""Overlap-tile prediction: tiles that together are exactly the prediction of the whole image."""
+"""Overlap-tile prediction of images in memory, as a MONAI inferer."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from monai.data import MetaTensor
 from monai.inferers import Inferer
 from tqdm import tqdm
 
-from monai_unet.geometry import ValidGeometry, mirror
-
-
-@dataclass(frozen=True)
-class Span:
-    """One tile along one axis, pixels: it fills [start, stop) of the output from `size` pixels of input."""
-
-    start: int
-    stop: int
-    size: int
-
-
-def spans(size: int, tile: int, geometry: ValidGeometry) -> list[Span]:
-    """Tiles along an axis of `size` pixels: on the network's lattice, each output pixel in one of them.
-
-    Args:
-        size: length of the axis, pixels, 1 or more.
-        tile: output pixels a tile, wanted; rounded down to the lattice unless one tile covers the axis.
-        geometry: of the network.
-
-    Returns:
-        Tiles from left to right. All start at multiples of the step, the last one too: where it leaves the image,
-        the mirror goes on. Its input is as small as what it has to cover, which changes nothing else.
-    """
-    step = size if size <= tile else geometry.step(tile)
-    return [
-        Span(start, min(start + step, size), geometry.input_size_for(min(step, size - start)))
-        for start in range(0, size, step)
-    ]
-
-
-def tiles(sizes: Sequence[int], tile: Sequence[int], geometry: ValidGeometry) -> Iterator[tuple[Span, ...]]:
-    """The tiles of an image of `sizes` pixels, one span an axis, the last axis fastest."""
-    return itertools.product(*(spans(n, t, geometry) for n, t in zip(sizes, tile, strict=True)))
+from monai_unet.inferers.tiling import (
+    Geometry,
+    Span,
+    choose_tile,
+    crop_to_tile,
+    parse_memory,
+    read_mirrored,
+    spans,
+    tiles,
+)
 
 
 class OverlapTileInferer(Inferer):
@@ -58,18 +31,21 @@ class OverlapTileInferer(Inferer):
 
     Args:
         tile: output pixels of a tile, one number or one an axis. Larger is faster, as less margin is computed twice,
-            and needs more memory.
+            and needs more memory. When left out, it is chosen from `memory`.
+        memory: what a forward pass may take, bytes or "2GB"; needs a network that knows its `bytes_per_pixel`.
+        sw_batch_size: tiles of one input size that go through the network at once.
         spatial_dims: dimensions of the network. A 2-D network takes a volume section by section.
-        geometry: of the network; when left out, `network.geometry`.
+        geometry: of the network; when left out, `network.geometry`. `PaddedGeometry` serves padded networks.
         section_axis: for a volume and a 2-D network, the spatial axis that counts the sections; MONAI's readers put it
             last.
         sw_device: where tiles are computed; when left out, where the image lies.
         device: where the output is put together; when left out, where the image lies.
+        amp_dtype: for mixed precision, what the network computes in, as in `torch.autocast`.
         progress: show a bar.
 
     Raises:
         ValueError: for a tile smaller than the lattice; in the call, when the number of dimensions fits neither
-            sections nor volumes, or the geometry is not known.
+            sections nor volumes, when the geometry is not known, or when not even the smallest tile fits the memory.
 
     Source: Ronneberger et al. (2015), Fig. 2.
 
@@ -83,25 +59,33 @@ class OverlapTileInferer(Inferer):
 
     def __init__(
         self,
-        tile: int | Sequence[int] = 388,
+        tile: int | Sequence[int] | None = None,
+        memory: int | str = "2GB",
+        sw_batch_size: int = 1,
         spatial_dims: int = 2,
-        geometry: ValidGeometry | None = None,
+        geometry: Geometry | None = None,
         section_axis: int = -1,
         sw_device: torch.device | str | None = None,
         device: torch.device | str | None = None,
+        amp_dtype: torch.dtype | None = None,
         progress: bool = False,
     ) -> None:
         super().__init__()
-        self.tile = (tile,) * spatial_dims if isinstance(tile, int) else tuple(tile)
-        if len(self.tile) != spatial_dims or min(self.tile) < 1:
+        self.tile = (tile,) * spatial_dims if isinstance(tile, int) else tile if tile is None else tuple(tile)
+        if self.tile is not None and (len(self.tile) != spatial_dims or min(self.tile) < 1):
             raise ValueError(f"tile {tile}: one positive number, or {spatial_dims} of them")
-        if geometry is not None:
+        if self.tile is not None and geometry is not None:
             geometry.step(min(self.tile))  # refuse a tile below the lattice now, not after an epoch
+        if sw_batch_size < 1:
+            raise ValueError(f"sw_batch_size {sw_batch_size}: 1 or more")
+        self.memory = parse_memory(memory)
+        self.sw_batch_size = sw_batch_size
         self.spatial_dims = spatial_dims
         self.geometry = geometry
         self.section_axis = section_axis
         self.sw_device = sw_device
         self.device = device
+        self.amp_dtype = amp_dtype
         self.progress = progress
 
     def __call__(
@@ -112,9 +96,10 @@ class OverlapTileInferer(Inferer):
         if image.dim() == self.spatial_dims + 2:
             output = self._predict(image, network, *args, **kwargs)
         elif image.dim() == 5 and self.spatial_dims == 2:
-            sections = image.movedim(self._section_axis, 1)  # (B, D, C, H, W)
+            axis = self.section_axis if self.section_axis < 0 else self.section_axis + 2
+            sections = image.movedim(axis, 1)  # (B, D, C, H, W)
             flat = self._predict(sections.flatten(0, 1), network, *args, **kwargs)
-            output = flat.unflatten(0, sections.shape[:2]).movedim(1, self._section_axis)
+            output = flat.unflatten(0, sections.shape[:2]).movedim(1, axis)
         else:
             raise ValueError(
                 f"an image of shape {tuple(image.shape)} does not fit a {self.spatial_dims}-D network: expected "
@@ -124,10 +109,6 @@ class OverlapTileInferer(Inferer):
             output = MetaTensor(output, meta=inputs.meta, applied_operations=inputs.applied_operations)
         return output
 
-    @property
-    def _section_axis(self) -> int:
-        return self.section_axis if self.section_axis < 0 else self.section_axis + 2
-
     def _predict(
         self, image: torch.Tensor, network: Callable[..., torch.Tensor], *args: Any, **kwargs: Any
     ) -> torch.Tensor:
@@ -136,32 +117,48 @@ class OverlapTileInferer(Inferer):
             raise ValueError(
                 "the network has no `geometry`: give it, OverlapTileInferer(geometry=ValidGeometry(depth=4))"
             )
-        sw_device = self.sw_device or image.device
+        sw_device = torch.device(self.sw_device or image.device)
         device = self.device or image.device
         sizes = image.shape[2:]
+        axes = [spans(n, t, geometry) for n, t in zip(sizes, self._tile(sizes, geometry, network), strict=True)]
         output: torch.Tensor | None = None
-        boxes = [(b, tile) for tile in tiles(sizes, self.tile, geometry) for b in range(len(image))]
-        for b, tile in tqdm(boxes, unit="tile", disable=not self.progress):
-            patch = _read(image[b : b + 1], tile, geometry.margin)
-            prediction = network(patch.to(sw_device), *args, **kwargs)
-            if output is None:
-                # half precision is for the network; a softmax of half-precision logits would round 0.9999 to 1
-                dtype = torch.promote_types(prediction.dtype, torch.float32)
-                output = torch.empty((len(image), prediction.shape[1], *sizes), dtype=dtype, device=device)
-            box: tuple[int | slice, ...] = (b, slice(None), *(slice(span.start, span.stop) for span in tile))
-            inside: tuple[int | slice, ...] = (0, slice(None), *(slice(span.stop - span.start) for span in tile))
-            output[box] = prediction[inside].to(device)
+        groups = list(_batches(len(image), list(tiles(axes)), self.sw_batch_size))
+        for group in tqdm(groups, unit="batch", disable=not self.progress):
+            patches = [read_mirrored(_reader(image[b : b + 1]), sizes, tile).to(sw_device) for b, tile in group]
+            with torch.autocast(sw_device.type, self.amp_dtype, enabled=self.amp_dtype is not None):
+                whole = network(torch.cat(patches), *args, **kwargs)
+            for (b, tile), prediction in zip(group, whole.split(1), strict=True):
+                filled = crop_to_tile(prediction, tile, geometry)
+                if output is None:
+                    shape = (len(image), filled.shape[1], *sizes)
+                    output = torch.empty(shape, dtype=filled.dtype, device=device)
+                box: tuple[int | slice, ...] = (b, slice(None), *(slice(span.start, span.stop) for span in tile))
+                output[box] = filled[0].to(device)
         assert output is not None, "an image has at least one tile"
         return output
 
+    def _tile(self, sizes: Sequence[int], geometry: Geometry, network: Callable[..., torch.Tensor]) -> Sequence[int]:
+        if self.tile is not None:
+            return self.tile
+        bytes_per_pixel = getattr(network, "bytes_per_pixel", None)
+        if bytes_per_pixel is None:
+            raise ValueError("the network does not know its `bytes_per_pixel`: give OverlapTileInferer a tile")
+        return choose_tile(sizes, geometry, self.memory // self.sw_batch_size, bytes_per_pixel)
 
-def _read(image: torch.Tensor, tile: Sequence[Span], margin: int) -> torch.Tensor:
-    """The input of a tile: the image with its margin, mirrored where it leaves the image."""
-    for axis, span in enumerate(tile, start=2):
-        start, stop = span.start - margin, span.start - margin + span.size
-        if start >= 0 and stop <= image.shape[axis]:
-            image = image.narrow(axis, start, span.size)
-        else:
-            index = mirror(np.arange(start, stop), image.shape[axis])
-            image = image.index_select(axis, torch.from_numpy(index).to(image.device))
-    return image.contiguous()
+
+def _batches(images: int, places: list[tuple[Span, ...]], batch_size: int) -> list[list[tuple[int, tuple[Span, ...]]]]:
+    """Tiles that can go through the network together: neighbours in the list, of one input size."""
+    groups: list[list[tuple[int, tuple[Span, ...]]]] = []
+    for tile in places:
+        for b in range(images):
+            last = groups[-1] if groups else []
+            same = last and [span.size for span in last[0][1]] == [span.size for span in tile]
+            if same and len(last) < batch_size:
+                last.append((b, tile))
+            else:
+                groups.append([(b, tile)])
+    return groups
+
+
+def _reader(image: torch.Tensor) -> Callable[[tuple[slice, ...]], torch.Tensor]:
+    return lambda box: image[(slice(None), slice(None), *box)]

@@ -32,6 +32,8 @@ class OriginalUNet(nn.Module):
 
     Attributes:
         geometry: sizes and margin, `monai_unet.geometry.ValidGeometry`.
+        bytes_per_pixel: that a forward pass without gradients takes for a pixel of its input, at most: eight maps of
+            the top level in single precision, which the expanding path holds at its last block.
 
     Shapes:
         (B, in_channels, *size) -> (B, out_channels, *[n - 2 * geometry.margin for n in size]); the sizes may differ.
@@ -63,6 +65,7 @@ class OriginalUNet(nn.Module):
             raise ValueError(f"variant {variant!r}: one of {', '.join(VARIANTS)}")
         depth = len(features) - 1
         self.geometry = ValidGeometry(depth, convs_per_block)
+        self.bytes_per_pixel = 4 * 8 * features[0]
         # plain integers beside `geometry`, as TorchScript knows no dataclasses
         self._stride = self.geometry.stride
         self._offset = 2 * convs_per_block

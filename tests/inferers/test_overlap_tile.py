@@ -4,9 +4,9 @@ import torch
 from monai.data import MetaTensor
 from monai.inferers import SlidingWindowInferer
 
-from monai_unet.geometry import ValidGeometry
+from monai_unet.geometry import PaddedGeometry, ValidGeometry
 from monai_unet.inferers import OverlapTileInferer
-from monai_unet.inferers.overlap_tile import spans
+from monai_unet.inferers.tiling import spans
 from monai_unet.networks import OriginalUNet
 
 GEOMETRY = ValidGeometry(depth=2)
@@ -148,15 +148,67 @@ def test_the_image_is_not_changed():
 
 def test_a_network_without_geometry_is_refused():
     with pytest.raises(ValueError, match="no `geometry`"):
-        OverlapTileInferer()(random_image(1, 1, 9, 9), crop_the_margin)
+        OverlapTileInferer(20)(random_image(1, 1, 9, 9), crop_the_margin)
 
 
 def test_a_shape_that_is_neither_section_nor_volume_is_refused():
     with pytest.raises(ValueError, match="does not fit a 2-D network"):
-        OverlapTileInferer(geometry=GEOMETRY)(random_image(1, 9, 9), crop_the_margin)
+        OverlapTileInferer(20, geometry=GEOMETRY)(random_image(1, 9, 9), crop_the_margin)
 
 
 @pytest.mark.parametrize("tile", [0, (8, 8, 8)])
 def test_a_tile_that_is_no_tile_is_refused(tile):
     with pytest.raises(ValueError, match="one positive number, or 2 of them"):
         OverlapTileInferer(tile)
+
+
+@pytest.mark.parametrize("batch", [2, 3, 50])
+def test_tiles_in_batches_give_the_same(batch):
+    net, image = network(), random_image(2, 1, 61, 44)
+    with torch.no_grad():
+        one, many = (OverlapTileInferer(12, sw_batch_size=size)(image, net) for size in (1, batch))
+    assert torch.allclose(one, many, atol=1e-12)
+
+
+def test_the_tile_is_chosen_from_the_memory_and_changes_nothing():
+    net, image = network(), random_image(1, 1, 150, 130)
+    with torch.no_grad():
+        small, large = (OverlapTileInferer(memory=memory)(image, net) for memory in (400_000, "1GB"))
+    assert (small - large).abs().max() < 1e-12
+
+
+def test_a_network_that_does_not_know_its_memory_needs_a_tile():
+    with pytest.raises(ValueError, match="give OverlapTileInferer a tile"):
+        OverlapTileInferer(geometry=GEOMETRY)(random_image(1, 1, 9, 9), crop_the_margin)
+
+
+def test_a_padded_network_with_the_margin_of_its_receptive_field_has_no_seams():
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 3, 3, padding=1),
+        torch.nn.MaxPool2d(2),
+        torch.nn.Conv2d(3, 2, 3, padding=1),
+        torch.nn.Upsample(scale_factor=2),
+    ).double()
+    image, geometry = random_image(1, 1, 50, 43), PaddedGeometry(stride=2, margin=6)
+    with torch.no_grad():
+        tiled, whole = (OverlapTileInferer(tile, geometry=geometry)(image, net) for tile in (8, 100))
+        cut = OverlapTileInferer(8, geometry=PaddedGeometry(stride=2, margin=0))(image, net)
+    assert (tiled - whole).abs().max() < 1e-12
+    assert (cut - whole).abs().max() > 1e-3
+
+
+def test_torchscript_networks_fit_with_a_geometry():
+    net, image = network(), random_image(1, 1, 40, 40)
+    with torch.no_grad():
+        plain = OverlapTileInferer(20)(image, net)
+        scripted = OverlapTileInferer(20, geometry=net.geometry)(image, torch.jit.script(net))
+    assert torch.equal(plain, scripted)
+
+
+def test_mixed_precision_stays_near_single_precision():
+    net, image = network().float(), random_image(1, 1, 40, 40).float()
+    with torch.no_grad():
+        single, mixed = (OverlapTileInferer(20, amp_dtype=dtype)(image, net) for dtype in (None, torch.bfloat16))
+    assert mixed.dtype == torch.float32
+    assert 0 < (single - mixed).abs().max() < 0.2
