@@ -27,10 +27,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         Exit code: 0 when all went well, 2 for what the user can put right (one line on stderr; with `--debug` the
         traceback too), 130 when interrupted.
     """
-    args = _parser().parse_args(argv)
+    args, others = _parser().parse_known_args(argv)
+    if others and not hasattr(args, "overrides"):
+        _parser().error(f"unrecognized arguments: {' '.join(others)}")
+    args.others = others
     try:
         args.run(args)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         if getattr(args, "debug", False):
             traceback.print_exc()
         print(f"monai-unet: error: {error}", file=sys.stderr)
@@ -54,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"monai-unet {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_data(commands, common)
+    _add_predict(commands, common)
     return parser
 
 
@@ -91,6 +95,78 @@ def _add_data(commands: argparse._SubParsersAction, common: argparse.ArgumentPar
     ):
         synthetic.add_argument(option, type=int, default=default, metavar="N", help=f"{meaning} (default {default})")
     synthetic.set_defaults(run=_data_synthetic)
+
+
+def _add_predict(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
+    predict = commands.add_parser(
+        "predict",
+        help="predict an image of any size",
+        description="Predict an image of any size, tile by tile. The same command goes on where a run was stopped. "
+        "Names of the bundle's inference.json may be given too, as --features '[16,32,64,128,256]'.",
+        parents=[common],
+    )
+    predict.add_argument("image", metavar="INPUT", help="TIFF, OME-Zarr, Zarr, NIfTI or PNG")
+    predict.add_argument("--bundle", required=True, metavar="DIR", help="folder of the bundle")
+    predict.add_argument("--out", required=True, help=".ome.zarr, .ome.tif, .nii or .nii.gz")
+    predict.add_argument("--output", choices=("probability", "label"), default="probability")
+    predict.add_argument("--dtype", choices=("float32", "float16", "uint8"), help="of probabilities (default float32)")
+    predict.add_argument("--threshold", type=float, default=0.5, help="of labels (default 0.5)")
+    predict.add_argument("--memory", default="2GB", help="that a worker process may take (default 2GB)")
+    predict.add_argument("--roi", metavar="[Z0:Z1,]Y0:Y1,X0:X1", help="predict this part only")
+    predict.add_argument("--device", default="cpu", help="where the network computes (default cpu)")
+    where = predict.add_mutually_exclusive_group()
+    where.add_argument("--workers", type=int, default=1, metavar="N", help="processes on this machine (default 1)")
+    where.add_argument("--scheduler", metavar="ADDRESS", help="of a running Dask scheduler, as tcp://10.0.0.1:8786")
+    predict.set_defaults(run=_predict, overrides=True)
+
+
+def _predict(args: argparse.Namespace) -> None:
+    import json
+
+    from monai_unet.prediction.out_of_core import predict
+
+    out = predict(
+        args.image,
+        args.out,
+        args.bundle,
+        overrides=json.dumps(_overrides(args.others)),
+        output=args.output,
+        dtype=args.dtype,
+        threshold=args.threshold,
+        memory=args.memory,
+        roi=_roi(args.roi) if args.roi else None,
+        workers=args.workers,
+        scheduler=args.scheduler,
+        device=args.device,
+    )
+    print(f"{args.output} of {args.image}: {out}")
+
+
+def _overrides(others: Sequence[str]) -> dict[str, object]:
+    """`--name value` pairs for the bundle's config; a value is read as Python where it can be, as MONAI does."""
+    import ast
+
+    found: dict[str, object] = {}
+    names = iter(others)
+    for name in names:
+        value = next(names, None)
+        if not name.startswith("--") or value is None:
+            raise ValueError(f"{name}: expected --NAME VALUE, a name of the bundle's inference.json")
+        try:
+            found[name[2:]] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            found[name[2:]] = value
+    return found
+
+
+def _roi(text: str) -> list[tuple[int, int]]:
+    try:
+        parts = [tuple(int(number) for number in part.split(":")) for part in text.split(",")]
+    except ValueError:
+        parts = []
+    if len(parts) not in (2, 3) or any(len(part) != 2 for part in parts):
+        raise ValueError(f"--roi {text}: expected Y0:Y1,X0:X1 or Z0:Z1,Y0:Y1,X0:X1, in pixels")
+    return [(start, stop) for start, stop in parts]
 
 
 def _add_out(parser: argparse.ArgumentParser, default: Path) -> None:

@@ -161,4 +161,8 @@ def _batches(images: int, places: list[tuple[Span, ...]], batch_size: int) -> li
 
 
 def _reader(image: torch.Tensor) -> Callable[[tuple[slice, ...]], torch.Tensor]:
-    return lambda box: image[(slice(None), slice(None), *box)]
+    def read(box: tuple[slice, ...]) -> torch.Tensor:
+        where = (slice(None), slice(None), *box)
+        return image[where]
+
+    return read

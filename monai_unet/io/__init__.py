@@ -1,6 +1,23 @@
-"""Floor 1: files. Imports nothing but NumPy; MONAI's part is `monai_unet.io.monai_files`."""
+"""Floor 1: files. Imports nothing but NumPy; MONAI's part is `monai_unet.io.monai_files`.
+
+Readers and writers of a format import its package when they are used: `monai_unet.io.zarr_store` and
+`monai_unet.io.convert` want the extra `large`.
+"""
 
 from monai_unet.io.aside import written_aside
+from monai_unet.io.source import SOURCE_SUFFIXES, Box, ImageInfo, ImageSource, check_finite, open_source
 from monai_unet.io.stack import READ_SUFFIXES, count_sections, image_files, read_stack
 
-__all__ = ["READ_SUFFIXES", "count_sections", "image_files", "read_stack", "written_aside"]
+__all__ = [
+    "READ_SUFFIXES",
+    "SOURCE_SUFFIXES",
+    "Box",
+    "ImageInfo",
+    "ImageSource",
+    "check_finite",
+    "count_sections",
+    "image_files",
+    "open_source",
+    "read_stack",
+    "written_aside",
+]

@@ -1,15 +1,27 @@
-"""Floor 2: the weight map and the augmentation, as functions on arrays and as MONAI transforms."""
+"""Floor 2: the weight map, the augmentation and the instances, as functions on arrays and as MONAI transforms."""
 
 from monai_unet.transforms.check_image import CheckImaged
 from monai_unet.transforms.elastic import RandElasticTiled, displacement_field
+from monai_unet.transforms.instances import (
+    Instances,
+    Instancesd,
+    label_blocks,
+    label_instances,
+    watershed_instances,
+)
 from monai_unet.transforms.weight_map import WeightMap, WeightMapd, border_weight_map, class_balance
 
 __all__ = [
     "CheckImaged",
+    "Instances",
+    "Instancesd",
     "RandElasticTiled",
     "WeightMap",
     "WeightMapd",
     "border_weight_map",
     "class_balance",
     "displacement_field",
+    "label_blocks",
+    "label_instances",
+    "watershed_instances",
 ]

@@ -1,0 +1,185 @@
+"""A finished store as one file, tiled OME-TIFF or NIfTI, in the memory of a chunk and a band of rows."""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+import json
+import math
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from monai_unet.io.aside import written_aside
+from monai_unet.io.source import METRES
+from monai_unet.io.zarr_store import PredictionStore
+
+_TILE = 512  # pixels; what viewers of large images read at once
+_BIG = 2**32 - 2**25  # bytes; above, offsets of the classic TIFF overflow
+_OME_UNITS = {
+    "angstrom": "Å",
+    "nanometer": "nm",
+    "micrometer": "µm",
+    "millimeter": "mm",
+    "centimeter": "cm",
+    "meter": "m",
+}
+_NIFTI_UNITS = {"micrometer": "micron", "millimeter": "mm", "meter": "meter"}
+
+
+def to_ome_tiff(store: PredictionStore | str | os.PathLike[str], path: str | os.PathLike[str]) -> None:
+    """Write a finished store as a tiled OME-TIFF, zlib-compressed, BigTIFF when it could exceed 4 GB.
+
+    Half precision and 64-bit whole numbers, which OME does not know, become float32 and uint32.
+
+    Args:
+        store: the store or its folder.
+        path: the file, ".ome.tif"; written aside and renamed.
+
+    Raises:
+        ValueError: when the store is not finished, or a label does not fit 32 bits.
+    """
+    import tifffile
+
+    store = _finished(store)
+    dtype = {"float16": "float32", "int64": "uint32", "uint64": "uint32"}.get(store.dtype.name, store.dtype.name)
+    *_, height, width = store.shape
+    tile = tuple(min(_TILE, math.ceil(size / 16) * 16) for size in (height, width))  # TIFF wants multiples of 16
+    # tifffile would draw a random one, and the same values should give the same bytes
+    name = uuid.uuid5(uuid.NAMESPACE_URL, json.dumps([store.path.name, store.settings], sort_keys=True))
+    metadata: dict[str, Any] = {"axes": store.axes.upper(), "UUID": f"urn:uuid:{name}"}
+    if store.channel_names:
+        names = list(store.channel_names)
+        metadata["Channel"] = {"Name": names if "c" in store.axes else names[0]}
+    for axis, size in _spacing(store).items():
+        metadata[f"PhysicalSize{axis.upper()}"] = size
+        if store.unit:
+            metadata[f"PhysicalSize{axis.upper()}Unit"] = _OME_UNITS[store.unit]
+    big = math.prod(store.shape) * np.dtype(dtype).itemsize > _BIG
+    with written_aside(path) as temporary, tifffile.TiffWriter(temporary, ome=True, bigtiff=big) as tiff:
+        tiff.write(
+            _tiles(store, tile, np.dtype(dtype)),
+            shape=store.shape,
+            dtype=dtype,
+            tile=tile,
+            photometric="minisblack",
+            compression="zlib",
+            buffersize=1 << 24,  # its threads collect half a gigabyte of tiles otherwise
+            metadata=metadata,
+        )
+
+
+def to_nifti(
+    store: PredictionStore | str | os.PathLike[str], path: str | os.PathLike[str], affine: np.ndarray | None = None
+) -> None:
+    """Write a finished store as NIfTI with the axes x, y, z (, channel).
+
+    Half precision becomes float32. A side of more than 32767 pixels, more than NIfTI-1 can count, makes it a NIfTI-2.
+
+    Args:
+        store: the store or its folder.
+        path: the file, ".nii" or ".nii.gz"; written aside and renamed.
+        affine: 4 x 4, in the unit of the store; when left out, the store's, else the spacing on the diagonal.
+
+    Raises:
+        ValueError: when the store is not finished, or `path` is no name of a NIfTI.
+    """
+    store = _finished(store)
+    name = Path(path).name.lower()
+    if not name.endswith((".nii", ".nii.gz")):
+        raise ValueError(f"{path}: expected a name that ends with .nii or .nii.gz")
+    header, dtype = _nifti_header(store, affine)
+    with written_aside(path) as temporary, _opened(temporary, packed=name.endswith(".gz")) as file:
+        header.write_to(file)
+        assert file.tell() == header.single_vox_offset, "nibabel has written the header and where extensions begin"
+        # the first axis runs fastest in a NIfTI: that is the order of the store, whose last axis is x
+        for band in _bands(store, _TILE, dtype):
+            file.write(band.data)
+
+
+def _nifti_header(store: PredictionStore, affine: np.ndarray | None) -> tuple[Any, np.dtype]:
+    import nibabel
+
+    dtype = np.dtype(np.float32) if store.dtype == np.float16 else store.dtype
+    sizes = dict(zip(store.axes, store.shape, strict=True))
+    shape = [sizes["x"], sizes["y"]]
+    if "z" in sizes or "c" in sizes:
+        shape.append(sizes.get("z", 1))
+    if "c" in sizes:
+        shape.append(sizes["c"])
+    header = nibabel.Nifti1Header() if max(shape) <= np.iinfo(np.int16).max else nibabel.Nifti2Header()
+    header.set_data_shape(shape)
+    header.set_data_dtype(dtype)
+    unit = store.unit
+    if affine is None:
+        affine = store.affine
+    if affine is None:
+        spacing = _spacing(store)
+        if unit is not None and unit not in _NIFTI_UNITS:  # nanometres, say
+            spacing = {axis: size * METRES[unit] / METRES["micrometer"] for axis, size in spacing.items()}
+            unit = "micrometer"
+        affine = np.diag([*(spacing.get(axis, 1.0) for axis in "xyz"), 1.0])
+    # as nibabel itself records the affine of a new image
+    header.set_sform(affine, code="aligned")
+    header.set_qform(affine, code="unknown")
+    if unit is not None:
+        header.set_xyzt_units(xyz=_NIFTI_UNITS[unit])
+    header.set_data_offset(header.single_vox_offset)
+    return header, np.dtype(dtype)
+
+
+@contextmanager
+def _opened(path: Path, packed: bool) -> Iterator[IO[bytes]]:
+    with path.open("wb") as file:
+        if not packed:
+            yield file
+            return
+        # without name and time in it, so that the same values give the same bytes; 1 is nibabel's choice too
+        with gzip.GzipFile("", "wb", compresslevel=1, fileobj=file, mtime=0) as zipped:
+            yield zipped  # type: ignore[misc]
+
+
+def _tiles(store: PredictionStore, tile: tuple[int, ...], dtype: np.dtype) -> Iterator[np.ndarray]:
+    """The tiles of all planes, row by row, cut at the border."""
+    for band in _bands(store, tile[0], dtype):
+        for left in range(0, band.shape[1], tile[1]):
+            yield band[:, left : left + tile[1]]
+
+
+def _bands(store: PredictionStore, rows: int, dtype: np.dtype) -> Iterator[np.ndarray]:
+    """The planes of a store from top to bottom, `rows` at a time over the whole width.
+
+    A band is read chunk by chunk: zarr would unpack all the chunks that it touches at once.
+    """
+    *outer, height, width = store.shape
+    step = store.chunks[-1]
+    for plane in itertools.product(*map(range, outer)):
+        index = tuple(slice(i, i + 1) for i in plane)
+        for top in range(0, height, rows):
+            bottom = min(top + rows, height)
+            band = np.empty((bottom - top, width), dtype)
+            for left in range(0, width, step):
+                columns = slice(left, min(left + step, width))
+                values = store.read((*index, slice(top, bottom), columns)).reshape(bottom - top, -1)
+                if dtype.itemsize < values.dtype.itemsize and values.max() > np.iinfo(dtype).max:
+                    raise ValueError(f"{store.path} holds the label {values.max()}: an OME-TIFF counts to {2**32 - 1}")
+                band[:, columns] = values
+            yield band
+
+
+def _spacing(store: PredictionStore) -> dict[str, float]:
+    """Size of a pixel by the letter of the axis; empty when it is not known."""
+    axes = store.axes.replace("c", "")
+    return dict(zip(axes, store.spacing, strict=True)) if store.spacing else {}
+
+
+def _finished(store: PredictionStore | str | os.PathLike[str]) -> PredictionStore:
+    store = store if isinstance(store, PredictionStore) else PredictionStore(store)
+    if not store.is_complete:
+        raise ValueError(f"{store.path} is not finished; run the prediction again with the same arguments first")
+    return store

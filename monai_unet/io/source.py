@@ -1,0 +1,234 @@
+"""Images read box by box, never whole: `open_source` takes TIFF, OME-Zarr, plain Zarr, NIfTI and PNG."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Box = tuple[slice, slice, slice]
+
+SOURCE_SUFFIXES = (".tif", ".tiff", ".nii", ".nii.gz", ".png", ".zarr")
+
+# names as NGFF has them, with their length in metres; what the formats write instead stands in `unit_name`
+METRES = {
+    "angstrom": 1e-10,
+    "nanometer": 1e-9,
+    "micrometer": 1e-6,
+    "millimeter": 1e-3,
+    "centimeter": 1e-2,
+    "meter": 1.0,
+}
+_UNITS = {
+    "å": "angstrom",
+    "nm": "nanometer",
+    "µm": "micrometer",
+    "μm": "micrometer",  # the Greek letter; the line above has the micro sign
+    "\\u00b5m": "micrometer",  # ImageJ writes it escaped
+    "um": "micrometer",
+    "micron": "micrometer",
+    "microns": "micrometer",
+    "mm": "millimeter",
+    "cm": "centimeter",
+    "m": "meter",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class ImageInfo:
+    """What is known of an image before a pixel is read.
+
+    Attributes:
+        path: of the file, or the folder of a Zarr.
+        shape: (D, H, W); a single picture has D = 1.
+        channels: 1 of a grey image, 3 of RGB.
+        dtype: of what `read` returns.
+        ndim: 2 or 3, as in the file: a single picture is not a stack of one section.
+        spacing: size of a pixel as (z, y, x) in `unit`, None when the file does not say; z is 1 where only that is
+            missing.
+        unit: "nanometer", "micrometer", ...; None when the file does not say.
+        affine: of a NIfTI, 4 x 4, from voxels (x, y, z) to millimetres or the file's unit; None of other formats.
+    """
+
+    path: Path
+    shape: tuple[int, int, int]
+    channels: int
+    dtype: np.dtype
+    ndim: int
+    spacing: tuple[float, float, float] | None = None
+    unit: str | None = None
+    affine: np.ndarray | None = None
+
+
+class ImageSource(ABC):
+    """An image that is read box by box, from several threads at once if need be.
+
+    A pickled source takes no open file along: the other process opens the file when it first reads.
+    """
+
+    info: ImageInfo
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.info = self._describe()
+        if min(self.info.shape) == 0:
+            raise ValueError(f"it has the shape {self.info.shape}: there are no pixels in it")
+        if self.info.dtype.kind not in "uif":
+            raise ValueError(f"it holds values of type {self.info.dtype}; expected whole or real numbers")
+
+    def read(self, box: Box) -> np.ndarray:
+        """The pixels of a box that lies in the image.
+
+        Args:
+            box: one slice an axis, array order, start and stop given, step 1.
+
+        Returns:
+            (channels, d, h, w), in the type and byte order of this machine.
+
+        Raises:
+            ValueError: when the box leaves the image, or the file is damaged there.
+        """
+        bounds = tuple((part.start, part.stop) for part in box)
+        if any(not 0 <= start <= stop <= size for (start, stop), size in zip(bounds, self.info.shape, strict=True)):
+            raise ValueError(f"the box {bounds} leaves {self.path}, which has the shape {self.info.shape}")
+        try:
+            return self._read(box)
+        except Exception as error:  # each format's reader has its own errors, all of them mean that the file is no good
+            raise ValueError(f"{self.path} cannot be read at {place(box)}: {error}") from error
+
+    @cached_property
+    def _file(self) -> Any:
+        return self._open()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_file"}
+
+    @abstractmethod
+    def _open(self) -> Any:
+        """The reader's own object, which `_describe` and `_read` find as `self._file`."""
+
+    @abstractmethod
+    def _describe(self) -> ImageInfo: ...
+
+    @abstractmethod
+    def _read(self, box: Box) -> np.ndarray: ...
+
+
+def open_source(path: str | os.PathLike[str]) -> ImageSource:
+    """An image file, ready to be read box by box.
+
+    Args:
+        path: a TIFF (pages of one size; tiled, striped, BigTIFF, OME, ImageJ), a folder with OME-Zarr or a Zarr array
+            (versions 2 and 3), a NIfTI (its third axis counts the sections; a `.nii.gz` is unpacked into the folder for
+            temporary files at the first read) or a PNG (kept in memory as a whole).
+
+    Raises:
+        FileNotFoundError: when there is nothing, or a folder that is no Zarr.
+        PermissionError: when it may not be read.
+        ValueError: when it is no image of these kinds, damaged, or its sections differ in size.
+
+    Example:
+        >>> source = open_source("train-volume.tif")  # doctest: +SKIP
+        >>> source.read((slice(0, 1), slice(100, 200), slice(0, 50))).shape  # doctest: +SKIP
+        (1, 1, 100, 50)
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist; expected an image ({', '.join(SOURCE_SUFFIXES)})")
+    if not os.access(path, os.R_OK):
+        raise PermissionError(f"{path} may not be read by this user; give yourself the right (chmod u+r)")
+    kind = _source_type(path)
+    if path.is_file() and path.stat().st_size == 0:
+        raise ValueError(f"{path} cannot be read as an image: it is empty; fetch or copy it again")
+    try:
+        return kind(path)
+    except ImportError:
+        raise
+    except Exception as error:  # as in `read`
+        raise ValueError(f"{path} cannot be read as an image: {error}") from error
+
+
+def _source_type(path: Path) -> type[ImageSource]:
+    if path.is_dir():
+        if path.suffix.lower() == ".zarr" or any(
+            (path / name).is_file() for name in ("zarr.json", ".zarray", ".zgroup")
+        ):
+            from monai_unet.io.zarr_source import ZarrSource
+
+            return ZarrSource
+        raise FileNotFoundError(
+            f"{path} is a folder and no Zarr; expected an image file ({', '.join(SOURCE_SUFFIXES)})"
+        )
+    name = path.name.lower()
+    if name.endswith((".tif", ".tiff")):
+        from monai_unet.io.tiff_source import TiffSource
+
+        return TiffSource
+    if name.endswith((".nii", ".nii.gz")):
+        from monai_unet.io.nifti_source import NiftiSource
+
+        return NiftiSource
+    if name.endswith(".png"):
+        return PngSource
+    raise ValueError(f"{path}: its type is not known; {', '.join(SOURCE_SUFFIXES)} are")
+
+
+class PngSource(ImageSource):
+    """A PNG; read whole, as its compression allows no other way, and kept."""
+
+    def _open(self) -> np.ndarray:
+        import imagecodecs  # Pillow makes 8 bits of 16-bit colour, and refuses more than 179 million pixels
+
+        picture = imagecodecs.png_decode(self.path.read_bytes())
+        if picture.ndim == 3 and picture.shape[-1] not in (1, 3):
+            raise ValueError(
+                f"it has the shape {picture.shape}; expected grey or RGB without transparency: save it as one of these"
+            )
+        return picture.reshape(*picture.shape[:2], -1).transpose(2, 0, 1)[:, None]
+
+    def _describe(self) -> ImageInfo:
+        channels, _, height, width = self._file.shape
+        return ImageInfo(self.path, (1, height, width), channels, self._file.dtype, ndim=2)
+
+    def _read(self, box: Box) -> np.ndarray:
+        sections, rows, columns = box
+        return self._file[:, sections, rows, columns]
+
+
+def check_finite(block: np.ndarray, name: str | os.PathLike[str], box: Box) -> None:
+    """Refuse a block with NaN or infinite values.
+
+    Args:
+        block: (channels, d, h, w), as `ImageSource.read` returns it.
+        name: the file, for the error.
+        box: where the block lies in the image, for the error.
+
+    Raises:
+        ValueError: with the file and the first bad place, in array order from 0.
+    """
+    if block.dtype.kind != "f" or np.isfinite(block).all():
+        return
+    bad = ~np.isfinite(block)
+    z, y, x = (int(at + part.start) for at, part in zip(np.argwhere(bad)[0][1:], box, strict=True))
+    raise ValueError(
+        f"{name} holds {int(bad.sum())} values that are not finite (NaN or infinite) in {place(box)}, the first at "
+        f"section {z}, row {y}, column {x}; replace them first"
+    )
+
+
+def place(box: Box) -> str:
+    """A box in words, for errors."""
+    z, y, x = ((part.start, part.stop) for part in box)
+    return f"sections {z[0]} to {z[1]}, rows {y[0]} to {y[1]}, columns {x[0]} to {x[1]}"
+
+
+def unit_name(unit: str | None) -> str | None:
+    """The unit as NGFF calls it, "µm" -> "micrometer"; None for pixels, nothing and what is no length."""
+    name = (unit or "").strip().lower().replace("metre", "meter")
+    name = _UNITS.get(name, name)
+    return name if name in METRES else None

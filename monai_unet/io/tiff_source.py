@@ -1,0 +1,277 @@
+"""TIFF read box by box: only the tiles and strips that the box touches are read and decoded."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+from xml.etree import ElementTree
+
+import numpy as np
+
+from monai_unet.io.source import METRES, Box, ImageInfo, ImageSource, unit_name
+
+if TYPE_CHECKING:
+    from tifffile import TiffFile, TiffPage
+
+_GREY = "expected grey or RGB sections of one size; convert it first"
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Where the planes of a file lie: plane (c, z) is page `pages[c][z]`, or lies at byte `starts[c][z]` as it is."""
+
+    pages: list[list[TiffPage]]
+    starts: list[list[int]] | None
+    shape: tuple[int, int, int]
+    channels: int
+    spacing: tuple[float, float, float] | None
+    unit: str | None
+
+
+class TiffSource(ImageSource):
+    """A TIFF of sections: one page a section, or as OME and ImageJ describe their pages.
+
+    Uncompressed strips are read row by row; a compressed one is decoded as a whole for every box that touches it, so
+    that a compressed page in a single strip is not read by region: tiles serve better.
+    """
+
+    def _open(self) -> _Layout:
+        with open_tiff(self.path) as tiff:
+            return _layout(tiff, self.path.stat().st_size)
+
+    def _describe(self) -> ImageInfo:
+        layout = self._file
+        dtype = np.dtype(layout.pages[0][0].dtype).newbyteorder("=")
+        dtype = np.dtype(np.uint8) if dtype.kind == "b" else dtype
+        ndim = 2 if layout.shape[0] == 1 else 3
+        return ImageInfo(self.path, layout.shape, layout.channels, dtype, ndim, layout.spacing, layout.unit)
+
+    def _read(self, box: Box) -> np.ndarray:
+        layout = self._file
+        sections, rows, columns = box
+        extent = tuple(part.stop - part.start for part in box)
+        block = np.empty((layout.channels, *extent), self.info.dtype)
+        if block.size == 0:
+            return block
+        samples = layout.channels // len(layout.pages)
+        # a handle of its own for every call: threads do not wait for each other, and nothing stays open
+        with self.path.open("rb", buffering=0) as file:
+            for group, pages in enumerate(layout.pages):
+                for z in range(sections.start, sections.stop):
+                    out = block[group * samples : (group + 1) * samples, z - sections.start]
+                    if layout.starts is not None:
+                        _read_rows(file, pages[0], layout.starts[group][z], 0, (rows, columns), out)
+                    else:
+                        _read_page(file, pages[z], (rows, columns), out)
+        return block
+
+
+def _read_page(file: BinaryIO, page: TiffPage, box: tuple[slice, slice], out: np.ndarray) -> None:
+    """Fill `out` (samples, h, w) from the segments of a page that touch the box."""
+    rows, columns = box
+    height, width = (page.tilelength, page.tilewidth) if page.is_tiled else (page.rowsperstrip, page.imagewidth)
+    down, across = math.ceil(page.imagelength / height), math.ceil(page.imagewidth / width)
+    planes = page.samplesperpixel if page.planarconfig == 2 else 1
+    for plane in range(planes):
+        to = out[plane : plane + 1] if planes > 1 else out
+        for i in range(rows.start // height, (rows.stop - 1) // height + 1):
+            part = slice(max(rows.start, i * height), min(rows.stop, (i + 1) * height))
+            target = to[:, part.start - rows.start : part.stop - rows.start]
+            for j in range(columns.start // width, (columns.stop - 1) // width + 1):
+                index = (plane * down + i) * across + j
+                if _is_plain(page) and not page.is_tiled:
+                    _read_rows(file, page, page.dataoffsets[index], i * height, (part, columns), target)
+                    continue
+                segment = _decode(file, page, index)  # (h, w, samples)
+                left, right = max(columns.start, j * width), min(columns.stop, (j + 1) * width)
+                inside = segment[part.start - i * height : part.stop - i * height, left - j * width : right - j * width]
+                target[:, :, left - columns.start : right - columns.start] = inside.transpose(2, 0, 1)
+
+
+def _read_rows(
+    file: BinaryIO, page: TiffPage, start: int, first: int, box: tuple[slice, slice], out: np.ndarray
+) -> None:
+    """Fill `out` from uncompressed rows, the first of them `first` at byte `start`; reads the columns of the box only.
+
+    Plain reads, not a memory map: mapped pages count as memory of the process.
+    """
+    rows, columns = box
+    samples = page.samplesperpixel if page.planarconfig == 1 else 1
+    dtype = np.dtype(page.dtype).newbyteorder(page.parent.byteorder)
+    pixel = samples * dtype.itemsize
+    width = columns.stop - columns.start
+    for y in range(rows.start, rows.stop):
+        file.seek(start + ((y - first) * page.imagewidth + columns.start) * pixel)
+        line = np.frombuffer(_exactly(file, width * pixel), dtype)
+        out[:, y - rows.start] = line.reshape(width, samples).T
+
+
+def _decode(file: BinaryIO, page: TiffPage, index: int) -> np.ndarray:
+    """One tile or strip, (h, w, samples)."""
+    offset, count = page.dataoffsets[index], page.databytecounts[index]
+    file.seek(offset)
+    # of no bytes: a sparse file leaves out what is background
+    data = _exactly(file, count) if offset and count else None
+    keys: dict[str, Any] = {"jpegtables": page.jpegtables} if page.jpegtables is not None else {}
+    try:
+        segment, _, shape = page.decode(data, index, **keys)
+    except Exception as error:  # every codec has its own
+        raise ValueError(f"its {'tile' if page.is_tiled else 'strip'} {index} cannot be decoded: {error}") from error
+    if segment is None:
+        segment = np.full(shape, page.nodata, page.dtype)
+    return segment[0]
+
+
+def _exactly(file: BinaryIO, count: int) -> bytes:
+    data = file.read(count)
+    while len(data) < count:  # an unbuffered read may return less, and does beyond 2 GB
+        more = file.read(count - len(data))
+        if not more:
+            raise ValueError("it ends before its pixels do: it is cut off; fetch or copy it again")
+        data += more
+    return data
+
+
+def _is_plain(page: TiffPage) -> bool:
+    """Whether the pixels lie in the file as they lie in memory."""
+    return (
+        page.compression == 1
+        and page.predictor == 1
+        and page.fillorder == 1
+        and page.photometric in (1, 2)
+        and page.bitspersample in (8, 16, 32, 64)
+    )
+
+
+def _layout(tiff: TiffFile, size: int) -> _Layout:
+    # all pages, not the first series: a series silently drops the pages whose shape or type differs from the first
+    pages = [page for page in (page.aspage() for page in tiff.pages) if not page.is_reduced]  # no previews
+    if not pages:
+        raise ValueError("it holds no picture of full size")
+    _check(tiff, pages, size)
+    samples = pages[0].samplesperpixel
+    axes, shape = _axes(tiff, pages)
+    num_groups = shape[axes.index("C")] if "C" in axes else 1
+    depth = math.prod(shape) // num_groups
+    channel = axes.index("C") if "C" in axes else 0
+    order = np.moveaxis(np.arange(num_groups * depth).reshape(shape), channel, 0).reshape(num_groups, depth)
+    spacing, unit = _spacing(tiff, pages[0])
+    extent = (depth, pages[0].imagelength, pages[0].imagewidth)
+    if len(pages) == order.size:
+        planes, starts = [[pages[i] for i in group] for group in order], None
+    else:  # ImageJ describes a stack of more than 4 GB by its first page; the others lie behind it
+        step = math.prod(pages[0].shape) * np.dtype(pages[0].dtype).itemsize
+        planes = [[pages[0]]] * num_groups
+        starts = [[pages[0].dataoffsets[0] + int(i) * step for i in group] for group in order]
+        if not _is_plain(pages[0]) or len(pages) > 1 or max(map(max, starts)) + step > size:
+            raise ValueError(f"it has {len(pages)} pages and speaks of {order.size}: it is damaged or cut off")
+    return _Layout(planes, starts, extent, num_groups * samples, spacing, unit)
+
+
+def _check(tiff: TiffFile, pages: list[TiffPage], size: int) -> None:
+    import tifffile
+
+    shapes = sorted({(page.shape, str(page.dtype)) for page in pages})
+    if len(shapes) > 1:
+        raise ValueError(f"its pages differ in shape or type: {shapes}; sections must be of one size")
+    first = pages[0]
+    if first.dtype is None or first.axes not in ("YX", "YXS", "SYX"):
+        raise ValueError(f"a page has the shape {first.shape}; {_GREY}")
+    for page in pages:
+        if page.photometric == 0:
+            raise ValueError("it is stored with white as 0; save it with black as 0")
+        if page.photometric == 3:
+            raise ValueError(f"it is stored with a colour table; {_GREY}")
+        if page.compression not in tifffile.TIFF.DECOMPRESSORS:
+            name = getattr(page.compression, "name", page.compression)
+            raise ValueError(f"its compression {name} is not supported; save it with LZW, zlib or without")
+        # tifffile fills with zeros what lies behind the end of a file that was cut off
+        ends = (at + count for at, count in zip(page.dataoffsets, page.databytecounts, strict=False))
+        end = max(ends, default=0)
+        if end > size or not page.dataoffsets:
+            raise ValueError(f"it is cut off: {size} bytes of at least {end}; fetch or copy it again")
+
+
+def _axes(tiff: TiffFile, pages: list[TiffPage]) -> tuple[str, tuple[int, ...]]:
+    """What the pages count, "CZ" say, and how many of each."""
+    one_for_all = len(tiff.pages) == 1  # ImageJ and tifffile may describe a stack by its first page alone
+    if not (tiff.is_ome or tiff.is_imagej or (tiff.is_shaped and one_for_all)):
+        return "Z", (len(pages),)
+    series = tiff.series
+    if len(series) > 1:
+        raise ValueError(f"it holds {len(series)} images; save each in a file of its own")
+    if any(page is not None and page.parent is not tiff for page in series[0].pages):
+        raise ValueError("its sections lie in several files; save them in one")
+    # the page's own axes are the last ones
+    pairs = [(axis, n) for axis, n in zip(series[0].axes, series[0].shape, strict=True) if axis not in "YXS"]
+    pairs = [(axis, n) for axis, n in pairs if n > 1] or [("Z", 1)]
+    axes, shape = "".join(axis for axis, _ in pairs), tuple(n for _, n in pairs)
+    if len(axes.replace("C", "")) > 1:
+        raise ValueError(f"it has the axes {series[0].axes} of {series[0].shape}; expected one axis of sections")
+    return axes, shape
+
+
+def _spacing(tiff: TiffFile, page: TiffPage) -> tuple[tuple[float, float, float] | None, str | None]:
+    """Size of a pixel as (z, y, x), and the unit. Inches are left out: they are where to print, and often made up."""
+    if tiff.is_ome and tiff.ome_metadata:
+        return _ome_spacing(tiff.ome_metadata)
+    across, down = (_pixel(page, name) for name in ("XResolution", "YResolution"))
+    imagej = (tiff.imagej_metadata or {}) if tiff.is_imagej else {}
+    if across is None or down is None:
+        return None, None
+    unit = unit_name(imagej.get("unit"))
+    if unit is not None:
+        return (float(imagej.get("spacing", 1.0)), down, across), unit
+    if page.resolutionunit == 3 and not tiff.is_imagej:
+        return (1.0, down * 1e4, across * 1e4), "micrometer"
+    return None, None
+
+
+def _pixel(page: TiffPage, name: str) -> float | None:
+    tag = page.tags.get(name)
+    if tag is None or 0 in tag.value:
+        return None
+    pixels, units = tag.value
+    return units / pixels
+
+
+def _ome_spacing(xml: str) -> tuple[tuple[float, float, float] | None, str | None]:
+    pixels = ElementTree.fromstring(xml).find(".//{*}Pixels")
+    if pixels is None or "PhysicalSizeX" not in pixels.attrib:
+        return None, None
+    unit = unit_name(pixels.get("PhysicalSizeXUnit", "µm"))
+    sizes = []
+    for axis in "ZYX":
+        size = float(pixels.get(f"PhysicalSize{axis}", 1.0))
+        own = unit_name(pixels.get(f"PhysicalSize{axis}Unit", "µm"))
+        if unit is not None and own is not None and f"PhysicalSize{axis}" in pixels.attrib:
+            size *= METRES[own] / METRES[unit]
+        sizes.append(size)
+    return (sizes[0], sizes[1], sizes[2]), unit
+
+
+@contextmanager
+def open_tiff(path: Path) -> Iterator[TiffFile]:
+    """A TIFF, whose broken chain of pages is an error: tifffile logs it and goes on with the pages before the break."""
+    import tifffile
+
+    class Complaints(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            said.append(record.getMessage())
+
+    said: list[str] = []
+    log, handler = logging.getLogger("tifffile"), Complaints(logging.ERROR)
+    log.addHandler(handler)
+    try:
+        with tifffile.TiffFile(path) as tiff:
+            len(tiff.pages)
+            if said:
+                raise ValueError(f"it is damaged or cut off: {'; '.join(said)}")
+            yield tiff
+    finally:
+        log.removeHandler(handler)

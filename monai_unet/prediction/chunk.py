@@ -1,0 +1,102 @@
+"""One chunk of a prediction: what a worker has to know of it, and what it does."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+import zarr
+
+from monai_unet.inferers.tiling import Span, crop_to_tile, read_mirrored, spans
+from monai_unet.io.source import ImageSource, check_finite, open_source
+from monai_unet.io.zarr_store import PredictionStore
+from monai_unet.prediction.model import Model, load_model
+
+# one tile at a time in the network; the other threads of a worker read and write meanwhile
+_COMPUTING = (
+    threading.Lock()
+)  # one tile at a time in the network; the other threads of a worker read and write meanwhile
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a worker has to know; small, and the same for every tile.
+
+    Attributes:
+        image: path of the input.
+        store: path of the Zarr that takes the chunks.
+        bundle, overrides, device: of the model, see `load_model`.
+        output: "probability" or "label".
+        dtype: of the chunks.
+        threshold: a label is 1 where the probability of class 1 is above it; with more classes the likeliest wins.
+        tile: output pixels of a tile, one number for each axis of (D, H, W).
+        region: (start, stop) for each axis of (D, H, W).
+        threads: of PyTorch in a worker.
+    """
+
+    image: str
+    store: str
+    bundle: str
+    overrides: str
+    device: str
+    output: str
+    dtype: str
+    threshold: float
+    tile: tuple[int, int, int]
+    region: tuple[tuple[int, int], ...]
+    threads: int
+
+
+def predict_chunk(job: Job, index: tuple[int, ...]) -> None:
+    """Read the tile of a chunk with its mirrored margin, run the network, write the chunk."""
+    source, model, store, axes = _opened(job)
+    tile = [axis[position] for axis, position in zip(axes, index[-len(axes) :], strict=True)]
+
+    def read(box: tuple[slice, ...]) -> torch.Tensor:
+        where = (box[-3] if len(box) == 3 else slice(0, 1), box[-2], box[-1])
+        block = source.read(where)
+        check_finite(block, source.info.path, where)
+        return torch.from_numpy(block.astype(np.float32))
+
+    patch = (read_mirrored(read, source.info.shape[-len(tile) :], tile) - model.mean) / model.std
+    flat = model.spatial_dims == 2
+    patch = patch[:, 0] if flat else patch  # the section of a 2-D network
+    geometry_tile = tile[-model.spatial_dims :]
+    with _COMPUTING, torch.inference_mode():
+        logits = model.network(patch[None].to(job.device))
+        probability = crop_to_tile(logits, geometry_tile, model.geometry).softmax(1)[0].cpu()
+    store.write(index, _encode(probability, job).reshape([part.stop - part.start for part in store.box(index)]))
+
+
+def _encode(probability: torch.Tensor, job: Job) -> np.ndarray:
+    """What is kept of (classes, *extent): class 1 or the label of two classes, else all."""
+    if job.output == "label":
+        label = probability[1:] > job.threshold if len(probability) == 2 else probability.argmax(0, keepdim=True)
+        return label.numpy().astype(np.uint8)
+    kept = probability[1:] if len(probability) == 2 else probability
+    if job.dtype == "uint8":
+        return (kept * 255).round().to(torch.uint8).numpy()
+    return kept.numpy().astype(job.dtype)
+
+
+def tile_axes(job: Job, source: ImageSource, model: Model) -> list[list[Span]]:
+    """The tiles along each spatial axis of the output; a 2-D network takes sections one by one."""
+    axes = []
+    for axis, ((start, stop), n, tile) in enumerate(zip(job.region, source.info.shape, job.tile, strict=True)):
+        if axis == 0 and model.spatial_dims == 2:
+            axes.append([Span(at, at + 1, at, 1, 0) for at in range(start, stop)])
+        else:
+            axes.append(spans(n, tile, model.geometry, (start, stop)))
+    return axes[3 - source.info.ndim :]
+
+
+@lru_cache(maxsize=1)
+def _opened(job: Job) -> tuple[ImageSource, Model, PredictionStore, list[list[Span]]]:
+    """What a worker opens once for all its tiles."""
+    torch.set_num_threads(job.threads)
+    zarr.config.set({"threading.max_workers": 1})  # it would decode several chunks at once, and hold them
+    source, model = open_source(job.image), load_model(job.bundle, job.overrides, job.device)
+    return source, model, PredictionStore(job.store), tile_axes(job, source, model)

@@ -1,0 +1,218 @@
+"""Predict an image larger than memory, tile by tile, and go on where a run was stopped.
+
+The tiles are the chunks of the output. A chunk is written whole or not at all, and depends on nothing but the image,
+the model and the settings, so a run that goes on ends with the same bytes as one that was left alone.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from monai_unet.inferers.tiling import choose_tile, parse_memory
+from monai_unet.io.source import ImageSource, open_source
+from monai_unet.io.zarr_store import PredictionStore, create_or_open
+from monai_unet.prediction.chunk import Job, predict_chunk
+from monai_unet.prediction.model import Model, load_model
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+OUTPUTS = ("probability", "label")
+DTYPES = ("float32", "float16", "uint8")
+INTERPRETER = 450_000_000  # bytes that Python with PyTorch, MONAI and Dask takes before the first tile
+PER_PIXEL = 40  # bytes a pixel of a tile beside the network: two tiles as read, as floats, and as they are written
+
+
+def predict(
+    image: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    bundle: str | os.PathLike[str],
+    overrides: str = "{}",
+    output: str = "probability",
+    dtype: str | None = None,
+    threshold: float = 0.5,
+    memory: int | str = "2GB",
+    roi: Sequence[tuple[int, int]] | None = None,
+    workers: int = 1,
+    scheduler: str | None = None,
+    device: str = "cpu",
+    progress: bool = True,
+) -> Path:
+    """Predict an image file of any size.
+
+    Args:
+        image: TIFF, Zarr, NIfTI or PNG, see `monai_unet.io.source.open_source`; read by region, never whole.
+        out: `.ome.zarr` (or `.zarr`), `.ome.tif` (or `.tif`), `.nii` or `.nii.gz`. The last ones are made of a Zarr
+            beside them, which is removed when they are done.
+        bundle: folder of the bundle.
+        overrides: JSON of config names and values.
+        output: "probability" (of class 1; one channel a class if there are more than two) or "label".
+        dtype: of probabilities, "float32" (default), "float16" or "uint8" (0 to 255); labels are uint8.
+        threshold: for labels of two classes.
+        memory: what a worker process may take, bytes or "2GB".
+        roi: (start, stop) pixels for each axis of (D, H, W) or of (H, W); the result is exactly that part of the whole.
+        workers: processes on this machine; 1 computes in this process.
+        scheduler: address of a Dask scheduler whose workers see the same files, in place of `workers`.
+        device: where the network computes.
+        progress: show a bar with the time left.
+
+    Returns:
+        `out`.
+
+    Raises:
+        ValueError: for an image, model or output that does not fit, before anything is computed; for pixels that are
+            not finite, with their place. What was predicted up to then is kept, and the same call goes on.
+        FileNotFoundError: when the image, the bundle or its weights are missing.
+    """
+    out = Path(out)
+    _check(out, output, dtype)
+    source, model = open_source(image), load_model(os.fspath(bundle), overrides, device)
+    if source.info.channels != model.in_channels:
+        raise ValueError(f"{image} has {source.info.channels} channels; the network takes {model.in_channels}")
+    if source.info.ndim < model.spatial_dims:
+        raise ValueError(f"{image} is a single picture; the network takes volumes")
+    region = _region(roi, source)
+    budget = parse_memory(memory) - (INTERPRETER if device == "cpu" else 0)
+    job = Job(
+        image=str(Path(image).resolve()),
+        store=str((out if out.suffix == ".zarr" else out.with_name(f".{out.name}.zarr")).resolve()),
+        bundle=str(Path(bundle).resolve()),
+        overrides=overrides,
+        device=device,
+        output=output,
+        dtype="uint8" if output == "label" else dtype or "float32",
+        threshold=threshold,
+        tile=_tile([stop - start for start, stop in region], model, max(budget, 0)),
+        region=region,
+        threads=max(1, (os.cpu_count() or 1) // max(workers, 1)),
+    )
+    if out.suffix != ".zarr" and out.exists():
+        raise FileExistsError(f"{out} exists; remove it, or give another --out")
+    store = _store(job, source, model)
+    with _client(workers, scheduler) as client:
+        _compute(job, store, client, progress)
+    store.finish()
+    if out.suffix != ".zarr":
+        from monai_unet.io.convert import to_nifti, to_ome_tiff
+
+        (to_nifti if ".nii" in out.suffixes else to_ome_tiff)(store, out)
+        shutil.rmtree(store.path)
+    return out
+
+
+def _check(out: Path, output: str, dtype: str | None) -> None:
+    if not out.name.endswith((".zarr", ".tif", ".tiff", ".nii", ".nii.gz")):
+        raise ValueError(f"{out}: its type is not known; .ome.zarr, .ome.tif, .nii and .nii.gz are")
+    if output not in OUTPUTS:
+        raise ValueError(f"output {output!r}: one of {', '.join(OUTPUTS)}")
+    if dtype not in (None, *DTYPES):
+        raise ValueError(f"dtype {dtype!r}: one of {', '.join(DTYPES)}")
+
+
+def _region(roi: Sequence[tuple[int, int]] | None, source: ImageSource) -> tuple[tuple[int, int], ...]:
+    shape = source.info.shape
+    given = list(roi or [])
+    region = [(0, n) for n in shape[: 3 - len(given)]] + [(int(start), int(stop)) for start, stop in given]
+    if len(region) != 3 or any(not 0 <= start < stop <= n for (start, stop), n in zip(region, shape, strict=True)):
+        raise ValueError(f"the region {given} does not lie in {source.info.path}, which has the shape {shape}")
+    return tuple(region)
+
+
+def _tile(sizes: Sequence[int], model: Model, budget: int) -> tuple[int, int, int]:
+    spatial = list(sizes)[-model.spatial_dims :]
+    chosen = choose_tile(spatial, model.geometry, budget, model.bytes_per_pixel + PER_PIXEL)
+    # a constant step: where one tile is not enough, chunks have the length of the lattice's step
+    steps = [n if n <= t else model.geometry.step(t) for n, t in zip(spatial, chosen, strict=True)]
+    depth, height, width = [1] * (3 - len(steps)) + steps
+    return depth, height, width
+
+
+def _store(job: Job, source: ImageSource, model: Model) -> PredictionStore:
+    info, number = source.info, 1 if model.out_channels == 2 or job.output == "label" else model.out_channels
+    extents = [stop - start for start, stop in job.region][3 - info.ndim :]
+    channels = [number] if number > 1 else []
+    stat = info.path.stat()
+    return create_or_open(
+        job.store,
+        shape=[*channels, *extents],
+        chunks=[*channels, *job.tile[3 - info.ndim :]],
+        dtype=job.dtype,
+        axes="c" * len(channels) + "zyx"[3 - info.ndim :],
+        spacing=info.spacing and info.spacing[3 - info.ndim :],
+        unit=info.unit,
+        affine=info.affine,
+        labels=job.output == "label",
+        settings={
+            "image": str(info.path.name),
+            "image size": stat.st_size,
+            "image changed": stat.st_mtime_ns,
+            "model": model.digest,
+            "output": job.output,
+            "threshold": job.threshold if job.output == "label" else None,
+            "region": [list(part) for part in job.region],
+            "device": torch.device(job.device).type,
+        },
+    )
+
+
+@contextmanager
+def _client(workers: int, scheduler: str | None) -> Iterator[Client]:
+    """A running scheduler by its address, or a cluster of this machine that ends with the block."""
+    try:
+        from distributed import Client, LocalCluster
+    except ImportError as error:
+        raise ImportError("out-of-core prediction needs Dask: pip install 'monai-unet[large]'") from error
+    if scheduler is not None:
+        with Client(scheduler, timeout=30) as client:
+            yield client
+        return
+    if workers < 1:
+        raise ValueError(f"workers {workers}: 1 or more")
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=2,  # one reads and writes while the other computes
+            processes=workers > 1,
+            protocol="tcp://",  # else a single worker's status page would listen beyond the loopback
+            host="127.0.0.1",
+            dashboard_address=None,
+            memory_limit=0,  # the tile is chosen to fit; Dask must not kill what it does not understand
+            local_directory=scratch,
+            silence_logs="ERROR",
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+def _compute(job: Job, store: PredictionStore, client: Client, progress: bool) -> None:
+    """Every chunk that is missing, a few ahead at a time, so that a million tiles need no million futures."""
+    from distributed import as_completed
+
+    missing = store.missing_chunks()
+    total = int(np.prod(store.grid))
+    ahead = 4 * max(1, sum(client.nthreads().values()))
+    waiting = iter(missing)
+
+    def submit(indices: Iterable[tuple[int, ...]]) -> list:
+        return [client.submit(predict_chunk, job, index, pure=False) for index in indices]
+
+    running = as_completed(submit(islice(waiting, ahead)))
+    with tqdm(total=total, initial=total - len(missing), unit="tile", desc="predicting", disable=not progress) as bar:
+        for future in running:
+            future.result()
+            bar.update()
+            for following in submit(islice(waiting, 1)):
+                running.add(following)

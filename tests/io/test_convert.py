@@ -1,0 +1,179 @@
+import tracemalloc
+
+import nibabel
+import numpy as np
+import pytest
+import tifffile
+
+from monai_unet.io import open_source
+from monai_unet.io.convert import to_nifti, to_ome_tiff
+from monai_unet.io.zarr_store import create_or_open
+
+pytest.importorskip("zarr", reason="zarr is not installed (extra `large`)")
+
+SHAPE = (3, 600, 530)
+PIXELS = np.random.default_rng(0).random(SHAPE, dtype=np.float32)
+
+
+def finished(path, pixels=PIXELS, axes="zyx", spacing=(50, 4, 5), unit="nanometer", **options):
+    chunks = [min(size, limit) for size, limit in zip(pixels.shape[-3:], (2, 240, 400)[-pixels.ndim :], strict=False)]
+    chunks = [*pixels.shape[: pixels.ndim - len(chunks)], *chunks]
+    store = create_or_open(path, pixels.shape, chunks, pixels.dtype, axes, spacing, {}, unit=unit, **options)
+    for index in store.missing_chunks():
+        store.write(index, pixels[store.box(index)])
+    store.finish()
+    return store
+
+
+@pytest.fixture
+def store(tmp_path):
+    return finished(tmp_path / "store")
+
+
+def test_an_ome_tiff_has_pixels_axes_spacing_and_names(tmp_path):
+    store = finished(tmp_path / "store", channel_names=("membrane",))
+    to_ome_tiff(store, tmp_path / "a.ome.tif")
+    with tifffile.TiffFile(tmp_path / "a.ome.tif") as tiff:
+        assert tiff.is_ome
+        assert tiff.series[0].axes == "ZYX"
+        assert tiff.pages[0].is_tiled
+        assert tiff.pages[0].tilewidth == 512
+        assert tiff.pages[0].compression == 8
+        assert np.array_equal(tiff.asarray(), PIXELS)
+        assert 'Name="membrane"' in tiff.ome_metadata
+    info = open_source(tmp_path / "a.ome.tif").info
+    assert (info.shape, info.spacing, info.unit) == (SHAPE, (50, 4, 5), "nanometer")
+
+
+def test_the_schema_of_ome_is_kept(tmp_path, store):
+    ome_types = pytest.importorskip("ome_types", reason="ome-types, which validates OME-XML, is not installed")
+    to_ome_tiff(store, tmp_path / "a.ome.tif")
+    pixels = ome_types.from_tiff(tmp_path / "a.ome.tif").images[0].pixels
+    assert (pixels.size_z, pixels.physical_size_x, pixels.physical_size_x_unit.value) == (3, 5, "nm")
+
+
+@pytest.mark.parametrize(("axes", "shape"), [("yx", (20, 33)), ("cyx", (3, 20, 33)), ("czyx", (2, 3, 600, 33))])
+def test_any_axes_can_be_written(tmp_path, axes, shape):
+    pixels = np.random.default_rng(1).integers(0, 255, shape, np.uint8)
+    names = ("a", "b", "c")[: shape[0]] if "c" in axes else ("a",)
+    store = finished(tmp_path / "store", pixels, axes, channel_names=names)
+    to_ome_tiff(store, tmp_path / "a.ome.tif")
+    to_nifti(store, tmp_path / "a.nii")
+    with tifffile.TiffFile(tmp_path / "a.ome.tif") as tiff:
+        assert tiff.series[0].axes == axes.upper()
+        assert np.array_equal(tiff.asarray(), pixels)
+        assert all(f'Name="{name}"' in tiff.ome_metadata for name in names)
+    source = open_source(tmp_path / "a.ome.tif")
+    assert source.info.channels == (shape[0] if "c" in axes else 1)
+    image = np.asarray(nibabel.load(tmp_path / "a.nii").dataobj)
+    assert np.array_equal(image.T, pixels if axes != "cyx" else pixels[:, None])
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
+def test_a_nifti_has_the_affine_and_unit_of_the_input(tmp_path, name):
+    affine = np.array([[0.0, -4, 0, 10], [5, 0, 0, 20], [0, 0, 50, 30], [0, 0, 0, 1]])
+    store = finished(tmp_path / "store", unit="micrometer", affine=affine)
+    to_nifti(store.path, tmp_path / name)
+    image = nibabel.load(tmp_path / name)
+    assert np.array_equal(np.asarray(image.dataobj).T, PIXELS)
+    assert image.get_data_dtype() == np.float32
+    assert np.array_equal(image.affine, affine)
+    assert image.header.get_xyzt_units()[0] == "micron"
+    assert np.allclose(image.header.get_zooms(), (5, 4, 50))
+    to_nifti(store, tmp_path / name, affine=np.eye(4))
+    assert np.array_equal(nibabel.load(tmp_path / name).affine, np.eye(4))
+
+
+def test_a_spacing_in_nanometres_becomes_micrometres_in_a_nifti_that_knows_no_smaller_unit(tmp_path, store):
+    to_nifti(store, tmp_path / "a.nii")
+    info = open_source(tmp_path / "a.nii").info
+    assert (info.spacing, info.unit) == ((0.05, 0.004, 0.005), "micrometer")
+
+
+def test_a_store_without_spacing_makes_files_without(tmp_path):
+    store = finished(tmp_path / "store", spacing=None, unit=None)
+    to_ome_tiff(store, tmp_path / "a.ome.tif")
+    to_nifti(store, tmp_path / "a.nii")
+    assert open_source(tmp_path / "a.ome.tif").info.spacing is None
+    assert np.array_equal(nibabel.load(tmp_path / "a.nii").affine, np.eye(4))
+
+
+def test_a_side_beyond_32767_pixels_makes_a_nifti_2(tmp_path):
+    pixels = np.arange(40_000, dtype=np.uint16).reshape(1, 40_000)
+    to_nifti(finished(tmp_path / "store", pixels, "yx"), tmp_path / "a.nii")
+    image = nibabel.load(tmp_path / "a.nii")
+    assert isinstance(image, nibabel.Nifti2Image)
+    assert np.array_equal(np.asarray(image.dataobj).T, pixels)
+
+
+def test_types_that_a_format_lacks_become_the_next_larger(tmp_path):
+    half = PIXELS[:, :20, :30].astype(np.float16)
+    store = finished(tmp_path / "half", half)
+    to_ome_tiff(store, tmp_path / "a.ome.tif")
+    to_nifti(store, tmp_path / "a.nii")
+    assert np.array_equal(tifffile.imread(tmp_path / "a.ome.tif"), half.astype(np.float32))
+    assert np.array_equal(nibabel.load(tmp_path / "a.nii").get_fdata().T, half)
+
+
+def test_labels_of_64_bits_are_written_in_32_or_refused(tmp_path):
+    labels = np.array([[0, 2**32 - 1]], np.uint64)
+    to_ome_tiff(finished(tmp_path / "a", labels, "yx", labels=True), tmp_path / "a.ome.tif")
+    assert tifffile.imread(tmp_path / "a.ome.tif").tolist() == labels.tolist()
+    with pytest.raises(ValueError, match=r"b holds the label 4294967296: an OME-TIFF counts to 4294967295"):
+        to_ome_tiff(finished(tmp_path / "b", labels + 1, "yx", labels=True), tmp_path / "b.ome.tif")
+    assert not (tmp_path / "b.ome.tif").exists()
+
+
+@pytest.mark.parametrize(("convert", "name"), [(to_ome_tiff, "a.ome.tif"), (to_nifti, "a.nii"), (to_nifti, "a.nii.gz")])
+def test_the_same_store_gives_the_same_bytes(tmp_path, store, convert, name):
+    convert(store, tmp_path / "one" / name)
+    convert(store, tmp_path / "two" / name)
+    assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+@pytest.mark.parametrize(("convert", "name"), [(to_ome_tiff, "a.ome.tif"), (to_nifti, "a.nii")])
+def test_an_unfinished_store_is_refused(tmp_path, convert, name):
+    store = create_or_open(tmp_path / "store", (3, 9, 9), (1, 9, 9), "uint8", "zyx", None, {})
+    with pytest.raises(ValueError, match="store is not finished"):
+        convert(store, tmp_path / name)
+    with pytest.raises(ValueError, match="is no store of a prediction"):
+        convert(tmp_path / "nowhere", tmp_path / name)
+
+
+def test_a_nifti_of_another_name_is_refused(tmp_path, store):
+    with pytest.raises(ValueError, match=r"a.mha: expected a name that ends with .nii"):
+        to_nifti(store, tmp_path / "a.mha")
+
+
+@pytest.mark.parametrize(("convert", "name"), [(to_ome_tiff, "a.ome.tif"), (to_nifti, "a.nii"), (to_nifti, "a.nii.gz")])
+def test_no_half_written_file_is_left(tmp_path, store, convert, name, monkeypatch):
+    read, count = type(store).read, []
+
+    def fail(self, box):
+        count.append(box)
+        if len(count) == 5:
+            raise OSError("disk full")
+        return read(self, box)
+
+    monkeypatch.setattr(type(store), "read", fail)
+    out = tmp_path / "out"
+    with pytest.raises(OSError, match="disk full"):
+        convert(store, out / name)
+    assert list(out.iterdir()) == []
+
+
+@pytest.mark.parametrize(("convert", "name"), [(to_ome_tiff, "a.ome.tif"), (to_nifti, "a.nii"), (to_nifti, "a.nii.gz")])
+def test_a_band_and_a_few_chunks_are_all_that_is_held(tmp_path, convert, name):
+    import zarr
+
+    shape = (8, 1024, 2048)  # 67 MB
+    store = create_or_open(tmp_path / "store", shape, (1, 512, 512), "float32", "zyx", None, {})
+    zarr.open_group(store.path, mode="r+").attrs["monai_unet"] = {
+        "settings": {}, "layout": dict(zarr.open_group(store.path).attrs["monai_unet"])["layout"], "complete": True
+    }  # fmt: skip
+    convert(store, tmp_path / "warm" / name)
+    tracemalloc.start()
+    convert(store, tmp_path / name)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 30e6  # a band is 4 MB, a chunk 1 MB; the writer's threads collect tiles

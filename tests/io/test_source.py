@@ -1,0 +1,549 @@
+import gzip
+import os
+import pickle
+import subprocess
+import sys
+import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
+from typing import ClassVar
+
+import imagecodecs
+import nibabel
+import numpy as np
+import pytest
+import tifffile
+from skimage.io import imsave
+
+from monai_unet.io import check_finite, count_sections, open_source, tiff_source
+from monai_unet.io.source import unit_name
+
+try:
+    import numcodecs
+    import zarr
+except ImportError:
+    zarr = None
+
+needs_zarr = pytest.mark.skipif(zarr is None, reason="zarr is not installed (extra `large`)")
+RGB = np.random.default_rng(1).integers(0, 255, (2, 20, 33, 3), np.uint8)
+
+
+def whole(source):
+    return tuple(slice(0, size) for size in source.info.shape)
+
+
+def stack(shape, dtype, seed=0):
+    random = np.random.default_rng(seed)
+    if np.dtype(dtype).kind == "f":
+        return random.random(shape).astype(dtype)
+    return random.integers(0, np.iinfo(dtype).max, shape, dtype)
+
+
+class SourceContract:
+    """What every reader promises; a subclass says how to write (D, H, W) as its format."""
+
+    name = "a.tif"
+    shape = (5, 70, 93)
+    dtypes = ("uint8", "uint16", "float32")
+
+    def write(self, path, array):
+        raise NotImplementedError
+
+    def damage(self, path):
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+    @pytest.fixture
+    def source(self, tmp_path):
+        self.array = stack(self.shape, self.dtypes[0])
+        self.write(tmp_path / self.name, self.array)
+        return open_source(tmp_path / self.name)
+
+    def test_boxes_are_slices_of_the_whole(self, tmp_path):
+        for dtype in self.dtypes:
+            array = stack(self.shape, dtype)
+            path = tmp_path / f"{dtype}_{self.name}"
+            self.write(path, array)
+            source = open_source(path)
+            assert (source.info.shape, source.info.channels, source.info.dtype) == (self.shape, 1, np.dtype(dtype))
+            assert np.array_equal(source.read(whole(source)), array[None])
+            random = np.random.default_rng(2)
+            for _ in range(12):
+                box = tuple(slice(*sorted(random.choice(size + 1, 2, replace=False))) for size in self.shape)
+                block = source.read(box)
+                assert block.dtype == np.dtype(dtype)
+                assert np.array_equal(block, array[box][None])
+
+    def test_the_number_of_sections_is_known(self, source):
+        assert count_sections(source.path) == self.shape[0]
+        assert source.info.ndim == (2 if self.shape[0] == 1 else 3)
+
+    def test_a_pickled_source_reads_the_same_and_takes_no_pixels_along(self, source):
+        source.read(whole(source))
+        sent = pickle.dumps(source)
+        assert len(sent) < 2000
+        assert np.array_equal(pickle.loads(sent).read(whole(source)), self.array[None])
+
+    def test_threads_may_read_at_once(self, source):
+        boxes = [(slice(0, self.shape[0]), slice(y, y + 7), slice(0, 90)) for y in range(0, 63)]
+        with ThreadPoolExecutor(4) as threads:
+            for box, block in zip(boxes, threads.map(source.read, boxes), strict=True):
+                assert np.array_equal(block[0], self.array[box])
+
+    def test_a_box_that_leaves_the_image_is_refused(self, source):
+        with pytest.raises(ValueError, match=r"\(60, 71\).* leaves .*a\.\w+.* \(\d, 70, 93\)"):
+            source.read((slice(0, 1), slice(60, 71), slice(0, 5)))
+
+    def test_a_damaged_file_is_refused_by_name(self, source):
+        self.damage(source.path)
+        with pytest.raises(ValueError, match=r"a\.\S+ cannot be read"):
+            open_source(source.path).read(whole(source))
+
+
+class TestStrips(SourceContract):
+    dtypes = ("uint8", "int16", "uint16", "float32", "float64")
+    options: ClassVar = {"photometric": "minisblack", "rowsperstrip": 16}
+
+    def write(self, path, array):
+        tifffile.imwrite(path, array, **self.options)
+
+
+class TestOneStrip(TestStrips):
+    options: ClassVar = {"photometric": "minisblack"}
+
+
+class TestBigEndian(TestStrips):
+    options: ClassVar = {"photometric": "minisblack", "byteorder": ">", "rowsperstrip": 9}
+
+
+class TestTiles(TestStrips):
+    options: ClassVar = {"photometric": "minisblack", "tile": (16, 32)}
+
+
+class TestBigTiff(TestStrips):
+    options: ClassVar = {"photometric": "minisblack", "tile": (32, 16), "bigtiff": True, "byteorder": ">"}
+
+
+class TestLzw(TestStrips):
+    dtypes = ("uint8", "uint16", "float32")
+    options: ClassVar = {"photometric": "minisblack", "compression": "lzw", "rowsperstrip": 10}
+
+
+class TestZlibWithPredictor(TestStrips):
+    dtypes = ("uint8", "uint16", "float32")
+    options: ClassVar = {"photometric": "minisblack", "compression": "zlib", "predictor": True, "tile": (16, 16)}
+
+
+class TestOme(TestStrips):
+    dtypes = ("uint8", "uint16", "float32")
+    options: ClassVar = {"photometric": "minisblack", "ome": True, "metadata": {"axes": "ZYX"}, "tile": (16, 16)}
+
+
+class TestImageJ(TestStrips):
+    dtypes = ("uint8", "uint16", "float32")
+    options: ClassVar = {"imagej": True, "metadata": {"axes": "ZYX"}}
+
+
+class TestSinglePage(TestStrips):
+    shape = (1, 70, 93)
+
+
+class TestPng(SourceContract):
+    name = "a.png"
+    shape = (1, 70, 93)
+    dtypes = ("uint8", "uint16")
+
+    def write(self, path, array):
+        imsave(path, array[0], check_contrast=False)
+
+
+class TestNifti(SourceContract):
+    name = "a.nii"
+    dtypes = ("uint8", "int16", "uint16", "float32", "float64")
+
+    def write(self, path, array):
+        nibabel.save(nibabel.Nifti1Image(array.T, np.diag([4.0, 4.0, 50.0, 1.0])), path)
+
+
+class TestNiftiGz(TestNifti):
+    name = "a.nii.gz"
+
+
+class TestNifti2BigEndian(TestNifti):
+    def write(self, path, array):
+        header = nibabel.Nifti2Header(endianness=">")
+        header.set_data_dtype(array.dtype)
+        nibabel.save(nibabel.Nifti2Image(array.T, np.eye(4), header), path)
+
+
+@needs_zarr
+class TestZarr3(SourceContract):
+    name = "a.zarr"
+    zarr_format = 3
+
+    def write(self, path, array):
+        made = zarr.create_array(
+            path, shape=array.shape, dtype=array.dtype, zarr_format=self.zarr_format, **self.options
+        )
+        made[:] = array
+
+    @property
+    def options(self):
+        # a cut chunk of blosc, version 2's default, decodes to noise without an error
+        zstd = zarr.codecs.ZstdCodec() if self.zarr_format == 3 else numcodecs.Zstd()
+        return {"chunks": (2, 32, 20), "compressors": zstd}
+
+    def damage(self, path):
+        chunk = max((file for file in path.rglob("*") if file.is_file()), key=lambda file: file.stat().st_size)
+        SourceContract.damage(self, chunk)
+
+
+class TestZarr2(TestZarr3):
+    zarr_format = 2
+
+
+class TestOmeZarr05(TestZarr3):
+    name = "a.ome.zarr"
+
+    def write(self, path, array):
+        multiscale = {
+            "axes": [{"name": axis, "type": "space", "unit": "nanometer"} for axis in "zyx"],
+            "datasets": [
+                {"path": "full", "coordinateTransformations": [{"type": "scale", "scale": [25.0, 2.0, 1.0]}]},
+                {"path": "half", "coordinateTransformations": [{"type": "scale", "scale": [50.0, 4.0, 2.0]}]},
+            ],
+            "coordinateTransformations": [{"type": "scale", "scale": [2.0, 2.0, 2.0]}],
+        }
+        image = {"multiscales": [multiscale]}
+        group = zarr.create_group(
+            path, zarr_format=self.zarr_format, attributes={"ome": image} if self.zarr_format == 3 else image
+        )
+        group.create_array("full", data=array, **self.options)
+
+    def test_the_spacing_is_that_of_level_0(self, source):
+        assert (source.info.spacing, source.info.unit) == ((50.0, 4.0, 2.0), "nanometer")
+
+
+class TestOmeZarr04(TestOmeZarr05):
+    zarr_format = 2
+
+
+# reading by region
+
+
+@pytest.mark.parametrize(
+    ("options", "segments"), [({"tile": (32, 32)}, 4), ({"compression": "zlib", "rowsperstrip": 10}, 2)]
+)
+def test_only_the_tiles_and_strips_under_the_box_are_decoded(tmp_path, monkeypatch, options, segments):
+    tifffile.imwrite(tmp_path / "a.tif", stack((3, 320, 320), np.uint8), photometric="minisblack", **options)
+    decoded = []
+    decode = tiff_source._decode
+    monkeypatch.setattr(
+        tiff_source, "_decode", lambda file, page, index: decoded.append(index) or decode(file, page, index)
+    )
+    open_source(tmp_path / "a.tif").read((slice(1, 2), slice(95, 102), slice(60, 70)))
+    assert len(decoded) == segments
+
+
+def large_tiff(folder):
+    tifffile.imwrite(folder / "a.tif", shape=(2, 8000, 8000), dtype=np.uint8, photometric="minisblack")  # a hole
+    return folder / "a.tif"
+
+
+def large_nifti(folder):
+    header = nibabel.Nifti1Header()
+    header.set_data_shape((8000, 8000, 2))
+    header.set_data_dtype(np.uint8)
+    with (folder / "a.nii").open("wb") as file:
+        header.write_to(file)
+        file.truncate(file.tell() + 2 * 8000 * 8000)
+    return folder / "a.nii"
+
+
+def large_zarr(folder):
+    if zarr is None:
+        pytest.skip("zarr is not installed (extra `large`)")
+    array = zarr.create_array(folder / "a.zarr", shape=(2, 8000, 8000), chunks=(1, 400, 400), dtype=np.uint8)
+    array[0, 2800:3600] = 7
+    return folder / "a.zarr"
+
+
+@pytest.mark.parametrize("write", [large_tiff, large_nifti, large_zarr])
+def test_a_box_of_an_image_of_128_mb_takes_a_few_mb_at_most(tmp_path, write):
+    path = write(tmp_path)
+    open_source(path).read((slice(0, 1), slice(0, 10), slice(0, 10)))  # imports
+    tracemalloc.start()
+    block = open_source(path).read((slice(0, 1), slice(3000, 3500), slice(4000, 4500)))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert block.shape == (1, 1, 500, 500)
+    assert peak < 4e6
+
+
+def test_a_packed_nifti_is_unpacked_once_and_not_when_it_is_opened(tmp_path, monkeypatch):
+    TestNiftiGz().write(tmp_path / "a.nii.gz", stack((4, 20, 30), np.uint8))
+    opened = []
+    real = gzip.open
+    monkeypatch.setattr("monai_unet.io.nifti_source.gzip.open", lambda path: opened.append(path) or real(path))
+    source = open_source(tmp_path / "a.nii.gz")
+    assert opened == []
+    for _ in range(3):
+        source.read(whole(source))
+    assert len(opened) == 1
+
+
+# colour and channels
+
+
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+@pytest.mark.parametrize("options", [{}, {"tile": (16, 16)}, {"compression": "lzw", "rowsperstrip": 7}])
+def test_the_channels_of_an_rgb_tiff_come_first(tmp_path, planar, options):
+    pixels = RGB if planar == "contig" else RGB.transpose(0, 3, 1, 2)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb", planarconfig=planar, **options)
+    source = open_source(tmp_path / "a.tif")
+    assert (source.info.shape, source.info.channels) == ((2, 20, 33), 3)
+    box = (slice(1, 2), slice(3, 19), slice(15, 33))
+    assert np.array_equal(source.read(box), RGB.transpose(3, 0, 1, 2)[:, 1:2, 3:19, 15:33])
+
+
+def test_the_channels_of_an_rgb_png_come_first(tmp_path):
+    imsave(tmp_path / "a.png", RGB[0], check_contrast=False)
+    source = open_source(tmp_path / "a.png")
+    assert source.info.channels == 3
+    assert np.array_equal(source.read(whole(source)), RGB[:1].transpose(3, 0, 1, 2))
+
+
+def test_16_bits_of_colour_stay_16_bits(tmp_path):
+    pixels = stack((20, 33, 3), np.uint16)
+    (tmp_path / "a.png").write_bytes(imagecodecs.png_encode(pixels))
+    source = open_source(tmp_path / "a.png")
+    assert np.array_equal(source.read(whole(source))[:, 0], pixels.transpose(2, 0, 1))
+
+
+@pytest.mark.parametrize("options", [{"ome": True}, {"imagej": True}])
+@pytest.mark.parametrize("axes", ["ZCYX", "CYX", "TYX"])
+def test_the_axes_of_ome_and_imagej_are_followed(tmp_path, options, axes):
+    shape = {"Z": 3, "C": 2, "T": 4, "Y": 20, "X": 33}
+    pixels = stack([shape[axis] for axis in axes], np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, metadata={"axes": axes}, photometric="minisblack", **options)
+    source = open_source(tmp_path / "a.tif")
+    expected = {"ZCYX": lambda: pixels.swapaxes(0, 1), "CYX": lambda: pixels[:, None], "TYX": lambda: pixels[None]}[
+        axes
+    ]()
+    assert np.array_equal(source.read(whole(source)), expected)
+
+
+def test_time_and_sections_at_once_are_refused(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", stack((2, 3, 9, 9), np.uint8), imagej=True, metadata={"axes": "TZYX"})
+    with pytest.raises(ValueError, match=r"a.tif .* axes TZYX .*expected one axis of sections"):
+        open_source(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("options", [{}, {"byteorder": ">"}])
+def test_a_stack_that_its_first_page_describes_is_read_to_the_end(tmp_path, options):
+    array = stack((4, 20, 33), np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", array, photometric="minisblack", truncate=True, **options)
+    with tifffile.TiffFile(tmp_path / "a.tif") as tiff:
+        assert len(tiff.pages) == 1
+    source = open_source(tmp_path / "a.tif")
+    assert np.array_equal(source.read(whole(source)), array[None])
+    assert np.array_equal(source.read((slice(2, 4), slice(3, 9), slice(1, 5))), array[None, 2:4, 3:9, 1:5])
+    TestStrips().damage(tmp_path / "a.tif")
+    with pytest.raises(ValueError, match="damaged or cut off"):
+        open_source(tmp_path / "a.tif")
+
+
+def test_previews_and_pyramids_in_a_tiff_are_left_out(tmp_path):
+    array = stack((64, 64), np.uint8)
+    with tifffile.TiffWriter(tmp_path / "a.tif") as tiff:
+        tiff.write(array, metadata=None)
+        tiff.write(array[::2, ::2], subfiletype=1, metadata=None)
+    source = open_source(tmp_path / "a.tif")
+    assert np.array_equal(source.read(whole(source)), array[None, None])
+
+
+def test_a_black_and_white_tiff_is_read_as_0_and_1(tmp_path):
+    array = stack((20, 33), np.uint8) > 100
+    tifffile.imwrite(tmp_path / "a.tif", array, photometric="minisblack")
+    source = open_source(tmp_path / "a.tif")
+    block = source.read(whole(source))
+    assert block.dtype == source.info.dtype == np.uint8
+    assert np.array_equal(block[0, 0], array)
+
+
+# where the image lies
+
+
+def test_the_spacing_of_ome_comes_in_the_unit_of_x(tmp_path):
+    metadata = {
+        "axes": "ZYX",
+        "PhysicalSizeX": 4.0,
+        "PhysicalSizeXUnit": "nm",
+        "PhysicalSizeY": 5.0,
+        "PhysicalSizeYUnit": "nm",
+        "PhysicalSizeZ": 0.05,
+        "PhysicalSizeZUnit": "µm",
+    }
+    tifffile.imwrite(tmp_path / "a.tif", stack((3, 9, 9), np.uint8), ome=True, metadata=metadata)
+    info = open_source(tmp_path / "a.tif").info
+    assert info.unit == "nanometer"
+    assert info.spacing == pytest.approx((50.0, 5.0, 4.0))
+
+
+def test_the_spacing_of_imagej_and_of_centimetres(tmp_path):
+    array = stack((3, 9, 9), np.uint8)
+    tifffile.imwrite(
+        tmp_path / "a.tif", array, imagej=True, resolution=(4, 2), metadata={"axes": "ZYX", "spacing": 3, "unit": "um"}
+    )
+    tifffile.imwrite(tmp_path / "b.tif", array[0], resolution=(20000, 10000), resolutionunit="centimeter")
+    tifffile.imwrite(tmp_path / "c.tif", array[0], resolution=(72, 72), resolutionunit="inch")
+    infos = [open_source(tmp_path / name).info for name in ("a.tif", "b.tif", "c.tif")]
+    assert [(i.spacing, i.unit) for i in infos] == [
+        ((3.0, 0.5, 0.25), "micrometer"),
+        ((1.0, 1.0, 0.5), "micrometer"),
+        (None, None),
+    ]
+
+
+def test_a_nifti_has_affine_spacing_and_unit(tmp_path):
+    affine = np.array([[0.0, -4, 0, 10], [4, 0, 0, 20], [0, 0, 50, 30], [0, 0, 0, 1]])
+    image = nibabel.Nifti1Image(stack((9, 8, 3), np.uint8), affine)
+    image.header.set_xyzt_units("micron")
+    nibabel.save(image, tmp_path / "a.nii.gz")
+    info = open_source(tmp_path / "a.nii.gz").info
+    assert np.array_equal(info.affine, affine)
+    assert (info.shape, info.spacing, info.unit) == ((3, 8, 9), (50.0, 4.0, 4.0), "micrometer")
+
+
+def test_a_nifti_with_a_slope_is_read_in_its_units(tmp_path):
+    image = nibabel.Nifti1Image(stack((9, 8, 3), np.int16), np.eye(4))
+    image.header.set_slope_inter(0.5, 3)
+    nibabel.save(image, tmp_path / "a.nii")
+    source = open_source(tmp_path / "a.nii")
+    assert source.info.dtype.kind == "f"
+    assert np.array_equal(source.read(whole(source))[0].T, nibabel.load(tmp_path / "a.nii").get_fdata())
+
+
+def test_units_have_one_name():
+    names = ["µm", "um", "Micron", "nm", "mm", "nanometre", "pixel", "", None]
+    assert [unit_name(name) for name in names] == [
+        *["micrometer"] * 3, "nanometer", "millimeter", "nanometer", None, None, None
+    ]  # fmt: skip
+
+
+@needs_zarr
+@pytest.mark.parametrize(
+    ("shape", "names", "expected", "channels", "ndim"),
+    [
+        ((8, 9), None, (1, 8, 9), 1, 2),
+        ((2, 3, 8, 9), None, (3, 8, 9), 2, 3),
+        ((3, 8, 9), ("c", "y", "x"), (1, 8, 9), 3, 2),
+        ((8, 9, 3), ("y", "x", "c"), (1, 8, 9), 3, 2),
+    ],
+)
+def test_the_axes_of_a_zarr_array_are_its_names_or_its_last_letters(tmp_path, shape, names, expected, channels, ndim):
+    array = zarr.create_array(tmp_path / "a.zarr", shape=shape, dtype=np.uint8, dimension_names=names)
+    array[...] = pixels = stack(shape, np.uint8)
+    source = open_source(tmp_path / "a.zarr")
+    assert (source.info.shape, source.info.channels, source.info.ndim) == (expected, channels, ndim)
+    if names == ("y", "x", "c"):
+        pixels = pixels.transpose(2, 0, 1)
+    assert np.array_equal(source.read(whole(source)).ravel(), pixels.ravel())
+
+
+# what is refused
+
+
+def different_pages(path):
+    with tifffile.TiffWriter(path) as tiff:
+        tiff.write(np.zeros((5, 6), np.uint8))
+        tiff.write(np.zeros((5, 7), np.uint8))
+
+
+def unknown_compression(path):
+    tifffile.imwrite(path, np.zeros((5, 6), np.uint8))
+    with tifffile.TiffFile(path, mode="r+") as tiff:
+        tiff.pages[0].tags["Compression"].overwrite(32771)
+
+
+def colour_table(path):
+    table = np.zeros((3, 256), np.uint16)
+    tifffile.imwrite(path, np.zeros((5, 6), np.uint8), photometric="palette", colormap=table)
+
+
+def two_volumes(path):
+    nibabel.save(nibabel.Nifti1Image(np.zeros((5, 6, 3, 2), np.uint8), np.eye(4)), path)
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "message"),
+    [
+        ("a.tif", different_pages, r"pages differ in shape .*\(5, 6\).*\(5, 7\).*one size"),
+        ("a.tif", unknown_compression, "compression CCIRLEW is not supported; save it with LZW"),
+        ("a.tif", colour_table, "a colour table; expected grey"),
+        ("a.tif", lambda path: tifffile.imwrite(path, np.zeros((5, 6), complex)), "values of type complex128"),
+        ("a.tif", lambda path: path.touch(), "it is empty"),
+        ("a.png", lambda path: path.touch(), "it is empty"),
+        ("a.nii", lambda path: path.touch(), "it is empty"),
+        ("a.nii", two_volumes, "expected one grey volume"),
+        (
+            "a.png",
+            lambda path: imsave(path, np.zeros((5, 6, 4), np.uint8), check_contrast=False),
+            "without transparency",
+        ),
+        ("a.jpx", lambda path: path.write_bytes(b"x"), "not known; .tif"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_with_the_reason(tmp_path, name, write, message):
+    write(tmp_path / name)
+    with pytest.raises(ValueError, match=rf"{name}.*{message}"):
+        open_source(tmp_path / name)
+
+
+def test_a_missing_file_and_a_folder_are_told_apart(tmp_path):
+    (tmp_path / "a.tif").mkdir()
+    with pytest.raises(FileNotFoundError, match=r"b.tif does not exist"):
+        open_source(tmp_path / "b.tif")
+    with pytest.raises(FileNotFoundError, match=r"a.tif is a folder and no Zarr"):
+        open_source(tmp_path / "a.tif")
+
+
+@needs_zarr
+def test_a_folder_named_zarr_and_a_group_without_image_are_refused(tmp_path):
+    (tmp_path / "a.zarr").mkdir()
+    with pytest.raises(ValueError, match=r"a.zarr cannot be read"):
+        open_source(tmp_path / "a.zarr")
+    zarr.create_group(tmp_path / "b.zarr").create_array("raw", shape=(4, 4), dtype=np.uint8)
+    with pytest.raises(ValueError, match=r"b.zarr .* it holds raw: name one of them"):
+        open_source(tmp_path / "b.zarr")
+    assert open_source(tmp_path / "b.zarr" / "raw").info.shape == (1, 4, 4)
+
+
+def test_without_zarr_the_extra_is_named(tmp_path, monkeypatch):
+    (tmp_path / "a.zarr").mkdir()
+    monkeypatch.setitem(sys.modules, "zarr", None)
+    with pytest.raises(ImportError, match=r"a.zarr: needs the package zarr.*monai-unet\[large\]"):
+        open_source(tmp_path / "a.zarr")
+
+
+def test_a_file_that_may_not_be_read_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "a.tif").write_bytes(b"x")
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # the super-user may read everything
+    with pytest.raises(PermissionError, match=r"a.tif may not be read"):
+        open_source(tmp_path / "a.tif")
+
+
+def test_nan_is_refused_with_its_place():
+    block = np.zeros((1, 2, 5, 6), np.float32)
+    box = (slice(3, 5), slice(10, 15), slice(20, 26))
+    check_finite(block, "a.tif", box)
+    check_finite(block.astype(np.uint8), "a.tif", box)
+    block[0, 1, 2, 3] = np.nan
+    block[0, 1, 4, 4] = np.inf
+    with pytest.raises(ValueError, match=r"a\.tif holds 2 values .* sections 3 to 5.* section 4, row 12, column 23"):
+        check_finite(block, "a.tif", box)
+
+
+def test_monai_unet_io_imports_no_format():
+    formats = {"zarr", "tifffile", "nibabel", "torch", "monai", "skimage"}
+    code = f"import sys, monai_unet.io; print({formats} & set(sys.modules))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert run.stdout.strip() == "set()"

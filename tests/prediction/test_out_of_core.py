@@ -1,0 +1,239 @@
+"""Prediction from file to file: equal to the one in memory, and after any kill equal to an undisturbed one."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+
+pytest.importorskip("zarr", reason="needs the extra `large`")
+pytest.importorskip("distributed", reason="needs the extra `large`")
+
+from monai_unet.inferers import OverlapTileInferer
+from monai_unet.io.source import open_source
+from monai_unet.networks import OriginalUNet
+from monai_unet.prediction.out_of_core import INTERPRETER, predict
+
+REPOSITORY = Path(__file__).parents[2]
+OVERRIDES = '{"features": [2, 3, 4]}'
+SMALL = INTERPRETER + 1_500_000  # bytes: tiles of some 80 pixels
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bundle") / "isbi"
+    shutil.copytree(REPOSITORY / "bundles" / "isbi" / "configs", folder / "configs")
+    torch.manual_seed(0)
+    (folder / "models").mkdir()
+    torch.save(OriginalUNet(features=(2, 3, 4)).state_dict(), folder / "models" / "model.pt")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory):
+    path = tmp_path_factory.mktemp("images") / "stack.tif"
+    tifffile.imwrite(path, np.random.default_rng(0).integers(0, 255, (2, 211, 190), np.uint8), photometric="minisblack")
+    return path
+
+
+def run(image, out, bundle, **kwargs):
+    return predict(image, out, bundle, OVERRIDES, **{"memory": SMALL, "progress": False, **kwargs})
+
+
+def in_memory(image, bundle):
+    network = OriginalUNet(features=(2, 3, 4)).eval()
+    network.load_state_dict(torch.load(bundle / "models" / "model.pt", weights_only=True))
+    pixels = torch.from_numpy(tifffile.imread(image).astype(np.float32))
+    with torch.no_grad():
+        logits = OverlapTileInferer(1000)(((pixels - 128) / 45)[:, None], network)
+    return logits.softmax(1)[:, 1].numpy()
+
+
+def read(store):
+    source = open_source(store)
+    return source.read(tuple(slice(0, n) for n in source.info.shape))[0]
+
+
+def chunks(store):
+    return {str(path.relative_to(store)): path.read_bytes() for path in store.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(stack, bundle, tmp_path_factory):
+    return run(stack, tmp_path_factory.mktemp("undisturbed") / "out.ome.zarr", bundle)
+
+
+def test_the_tiled_prediction_of_a_file_equals_the_untiled_one_in_memory(stack, bundle, undisturbed):
+    assert len(chunks(undisturbed / "0")) > 10, "not tiled at all"
+    assert np.abs(read(undisturbed) - in_memory(stack, bundle)).max() < 1e-5
+
+
+def test_a_region_is_exactly_that_part_of_the_whole(stack, bundle, undisturbed, tmp_path):
+    part = run(stack, tmp_path / "part.ome.zarr", bundle, roi=[(1, 2), (37, 200), (5, 101)])
+    assert np.abs(read(part) - read(undisturbed)[1:2, 37:200, 5:101]).max() < 1e-6
+
+
+@pytest.mark.parametrize("dtype", ["float16", "uint8"])
+def test_probabilities_may_be_stored_smaller(stack, bundle, undisturbed, tmp_path, dtype):
+    values = read(run(stack, tmp_path / "out.ome.zarr", bundle, dtype=dtype)).astype(np.float32)
+    assert np.abs(values / (255 if dtype == "uint8" else 1) - read(undisturbed)).max() < 3e-3
+
+
+def test_a_label_is_what_is_above_the_threshold(stack, bundle, undisturbed, tmp_path):
+    label = run(stack, tmp_path / "out.ome.zarr", bundle, output="label", threshold=0.4)
+    assert np.array_equal(read(label), read(undisturbed) > 0.4)
+
+
+@pytest.mark.parametrize("name", ["out.ome.tif", "out.nii", "out.nii.gz"])
+def test_other_formats_hold_the_same_and_leave_no_store_behind(stack, bundle, undisturbed, tmp_path, name):
+    out = run(stack, tmp_path / name, bundle)
+    assert np.array_equal(read(out), read(undisturbed))
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 7), (131, 67)])
+def test_a_picture_of_any_size_is_predicted(bundle, tmp_path, shape):
+    tifffile.imwrite(tmp_path / "a.tif", np.full(shape, 99, np.uint8))
+    out = run(tmp_path / "a.tif", tmp_path / "out.ome.tif", bundle)
+    assert tifffile.imread(out).shape == shape
+
+
+def test_a_second_run_computes_nothing(stack, bundle, undisturbed, monkeypatch):
+    monkeypatch.setattr("monai_unet.prediction.out_of_core.predict_chunk", None)
+    before = chunks(undisturbed)
+    run(stack, undisturbed, bundle)
+    assert chunks(undisturbed) == before
+
+
+def test_a_run_that_lost_chunks_ends_with_the_same_bytes(stack, bundle, undisturbed, tmp_path):
+    out = tmp_path / undisturbed.name
+    shutil.copytree(undisturbed, out)
+    whole = chunks(out)
+    lost = sorted(name for name in whole if name.startswith("0/c/"))[::3]
+    for name in lost:
+        (out / name).unlink()
+    run(stack, out, bundle)
+    assert chunks(out) == whole
+
+
+@pytest.mark.parametrize("change", [{"output": "label"}, {"roi": [(0, 100), (0, 100)]}, {"dtype": "uint8"}])
+def test_an_output_of_other_arguments_is_refused_and_left_alone(stack, bundle, undisturbed, change):
+    before = chunks(undisturbed)
+    with pytest.raises(ValueError, match=r"out\.ome\.zarr belongs to a prediction with other settings"):
+        run(stack, undisturbed, bundle, **change)
+    assert chunks(undisturbed) == before
+
+
+def test_an_output_of_other_weights_is_refused(stack, bundle, undisturbed, tmp_path):
+    other = tmp_path / "isbi"
+    shutil.copytree(bundle, other)
+    torch.save(OriginalUNet(features=(2, 3, 4)).state_dict(), other / "models" / "model.pt")
+    with pytest.raises(ValueError, match="model is"):
+        run(stack, undisturbed, other)
+
+
+def test_a_file_that_exists_is_not_overwritten(stack, bundle, tmp_path):
+    (tmp_path / "out.ome.tif").write_text("precious")
+    with pytest.raises(FileExistsError, match=r"out\.ome\.tif exists"):
+        run(stack, tmp_path / "out.ome.tif", bundle)
+    assert (tmp_path / "out.ome.tif").read_text() == "precious"
+
+
+def test_nan_is_named_with_its_place(bundle, tmp_path):
+    image = np.zeros((90, 80), np.float32)
+    image[70, 3] = np.nan
+    tifffile.imwrite(tmp_path / "a.tif", image)
+    with pytest.raises(ValueError, match=r"a\.tif holds 1 values that are not finite .* row 70, column 3"):
+        run(tmp_path / "a.tif", tmp_path / "out.ome.zarr", bundle)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"roi": [(0, 500), (0, 10)]}, "does not lie in"),
+        ({"memory": "10MB"}, "too little for a single tile"),
+        ({"output": "mask"}, "one of probability, label"),
+        ({"dtype": "int8"}, "one of float32"),
+    ],
+)
+def test_arguments_that_cannot_work_are_refused_before_anything_is_made(stack, bundle, tmp_path, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        run(stack, tmp_path / "out.ome.zarr", bundle, **arguments)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_output_of_unknown_type_is_refused(stack, bundle, tmp_path):
+    with pytest.raises(ValueError, match=r"out\.jpg: its type is not known"):
+        run(stack, tmp_path / "out.jpg", bundle)
+
+
+def command(image, out, bundle, *arguments):
+    line = [sys.executable, "-m", "monai_unet.cli", "predict", image, "--bundle", bundle, "--out", out]
+    line += ["--memory", SMALL, "--features", "[2,3,4]", *arguments]
+    return subprocess.Popen(
+        [str(part) for part in line],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+def wait_for_chunks(store, number, process):
+    end = time.monotonic() + 120
+    while len(list((store / "0").rglob("c/*/*/*"))) < number:
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < end, "no chunk came"
+        time.sleep(0.01)
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    path = tmp_path_factory.mktemp("images") / "large.tif"
+    tifffile.imwrite(path, np.random.default_rng(1).integers(0, 255, (8, 400, 400), np.uint8), photometric="minisblack")
+    return path
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments_it_goes_on_and_ends_with_the_same_bytes(large, bundle, tmp_path):
+    whole = run(large, tmp_path / "whole" / "out.ome.zarr", bundle)
+    out, dice = tmp_path / "killed" / "out.ome.zarr", random.Random(0)
+    for number in (1, 20, 60):
+        process = command(large, out, bundle)
+        wait_for_chunks(out, number, process)
+        time.sleep(dice.random() * 0.2)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(timeout=30)
+    assert not open_store(out).is_complete
+    process = command(large, out, bundle)
+    assert process.wait(timeout=200) == 0, process.stderr.read()
+    assert chunks(out) == chunks(whole)
+
+
+@pytest.mark.slow
+def test_when_a_worker_is_killed_the_run_goes_on_and_ends_with_the_same_bytes(large, bundle, tmp_path):
+    psutil = pytest.importorskip("psutil")
+    whole = run(large, tmp_path / "whole" / "out.ome.zarr", bundle)
+    out = tmp_path / "killed" / "out.ome.zarr"
+    process = command(large, out, bundle, "--workers", "2")
+    wait_for_chunks(out, 5, process)
+    children = psutil.Process(process.pid).children(recursive=True)
+    workers = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+    workers[-1].kill()
+    assert process.wait(timeout=200) == 0, process.stderr.read()
+    assert chunks(out) == chunks(whole)
+
+
+def open_store(path):
+    from monai_unet.io.zarr_store import PredictionStore
+
+    return PredictionStore(path)
