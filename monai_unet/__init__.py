@@ -5,7 +5,8 @@ Imports point down the floors; this file imports nothing, as `import monai` alon
 | floor | module | what lives there |
 |---|---|---|
 | 4 | `cli` | the command `monai-unet` |
-| 3 | `data`, `prediction` | data sets: fetch, check, generate, the sections that bundles train on; prediction from file to file |
+| 3 | `data` | data sets: fetch, check, generate; the sections that the bundles train on |
+| 3 | `prediction` | from file to file, larger than memory |
 | 2 | `transforms`, `inferers`, `handlers` | weight map and augmentation; overlap-tile prediction; Ignite handlers |
 | 1 | `networks`, `losses`, `metrics`, `io` | the network; the weighted loss; the challenge's metrics; files |
 | 0 | `geometry` | sizes, margins, tile lattice, mirrored indices |
