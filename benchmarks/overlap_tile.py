@@ -64,7 +64,7 @@ def seams(num_sizes: int, seed: int) -> dict[str, tuple[float, int]]:
     return found
 
 
-def times(size: int, width: int, memory: str, runs: int) -> list[tuple[str, str, float]]:
+def times(size: int, width: int, memory: list[str], runs: int) -> list[tuple[str, str, float]]:
     """Time of each way to predict one image, and the factor to the untiled network."""
     torch.manual_seed(0)
     features = tuple(width * 2**level for level in range(5))
@@ -73,10 +73,11 @@ def times(size: int, width: int, memory: str, runs: int) -> list[tuple[str, str,
     image = torch.randn(1, 1, size, size).contiguous(memory_format=torch.channels_last)
     tasks: dict[str, Callable[[], object]] = {
         "untiled, unpadded network": lambda: OverlapTileInferer(tile=size)(image, ours),
-        f"overlap tiles, memory={memory}": lambda: OverlapTileInferer(memory=memory)(image, ours),
         "overlap tiles of the paper, 572 to 388": lambda: OverlapTileInferer(tile=388)(image, ours),
         "untiled, padded network": lambda: theirs(image),
     }
+    for budget in memory:
+        tasks[f"overlap tiles, memory={budget}"] = lambda b=budget: OverlapTileInferer(memory=b)(image, ours)
     for overlap in (0.25, 0.5):
         window = SlidingWindowInferer(WINDOW, overlap=overlap, mode="gaussian")
         tasks[f"sliding window, overlap {overlap}"] = lambda window=window: window(image, theirs)
@@ -91,7 +92,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, default=60, help="random sizes (default 60)")
     parser.add_argument("--size", type=int, default=2048, help="of the timed image (default 2048)")
     parser.add_argument("--width", type=int, default=32, help="features at the top (default 32)")
-    parser.add_argument("--memory", default="2GB")
+    parser.add_argument("--memory", nargs="+", default=["8GB", "1GB"], help="budgets (default 8GB 1GB)")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path)

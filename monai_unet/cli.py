@@ -108,9 +108,10 @@ def _add_predict(commands: argparse._SubParsersAction, common: argparse.Argument
     predict.add_argument("image", metavar="INPUT", help="TIFF, OME-Zarr, Zarr, NIfTI or PNG")
     predict.add_argument("--bundle", required=True, metavar="DIR", help="folder of the bundle")
     predict.add_argument("--out", required=True, help=".ome.zarr, .ome.tif, .nii or .nii.gz")
-    predict.add_argument("--output", choices=("probability", "label"), default="probability")
+    predict.add_argument("--output", choices=("probability", "label", "instances"), default="probability")
     predict.add_argument("--dtype", choices=("float32", "float16", "uint8"), help="of probabilities (default float32)")
-    predict.add_argument("--threshold", type=float, default=0.5, help="of labels (default 0.5)")
+    predict.add_argument("--threshold", type=float, default=0.5, help="of labels and instances (default 0.5)")
+    predict.add_argument("--min-size", type=int, default=0, metavar="N", help="drop instances of fewer pixels")
     predict.add_argument("--memory", default="2GB", help="that a worker process may take (default 2GB)")
     predict.add_argument("--roi", metavar="[Z0:Z1,]Y0:Y1,X0:X1", help="predict this part only")
     predict.add_argument("--device", default="cpu", help="where the network computes (default cpu)")
@@ -121,18 +122,17 @@ def _add_predict(commands: argparse._SubParsersAction, common: argparse.Argument
 
 
 def _predict(args: argparse.Namespace) -> None:
-    import json
-
     from monai_unet.prediction.out_of_core import predict
 
     out = predict(
         args.image,
         args.out,
         args.bundle,
-        overrides=json.dumps(_overrides(args.others)),
+        overrides=_overrides(args.others),
         output=args.output,
         dtype=args.dtype,
         threshold=args.threshold,
+        min_size=args.min_size,
         memory=args.memory,
         roi=_roi(args.roi) if args.roi else None,
         workers=args.workers,

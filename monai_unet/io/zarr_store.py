@@ -74,15 +74,15 @@ class PredictionStore:
 
     def write(self, index: ChunkIndex, block: np.ndarray) -> None:
         """Write one chunk, as a whole; a block of zeros is written too."""
-        _write(self._level(0), self.path, index, block)
+        _write(self.level(0), self.path, index, block)
 
     def read(self, box: tuple[slice, ...]) -> np.ndarray:
         """The values of a box; where chunks are missing, zeros."""
-        return np.asarray(self._level(0)[box])
+        return np.asarray(self.level(0)[box])
 
     def missing_chunks(self) -> list[ChunkIndex]:
         """The chunks that are not there, in array order; from the names of the files alone."""
-        return _missing(self._level(0), self.path / "0")
+        return _missing(self.level(0), self.path / "0")
 
     @property
     def is_complete(self) -> bool:
@@ -123,7 +123,8 @@ class PredictionStore:
     def _group(self) -> Any:
         return import_zarr(str(self.path)).open_group(self.path, mode="r+")
 
-    def _level(self, level: int) -> Any:
+    def level(self, level: int) -> Any:
+        """The Zarr array of a level, 0 the finest; also for writing."""
         return _open_array(self.path / str(level))
 
     def _halved(self, shape: Sequence[int], factors: Sequence[int]) -> tuple[int, ...]:
@@ -137,11 +138,11 @@ class PredictionStore:
 
     def _reduce(self, group: Any, level: int, shape: tuple[int, ...], steps: tuple[int, ...]) -> None:
         """Make one level of the one above it, chunk by chunk; what is there is left."""
-        above = self._level(level - 1)
+        above = self.level(level - 1)
         if str(level) not in group:
             chunks = tuple(min(chunk, size) for chunk, size in zip(self.chunks, shape, strict=True))
             _create_array(group, str(level), shape, chunks, self.dtype, self.axes)
-        array = self._level(level)
+        array = self.level(level)
         for index in _missing(array, self.path / str(level)):
             box = _box(index, shape, array.chunks)
             block = np.empty([part.stop - part.start for part in box], self.dtype)

@@ -6,14 +6,15 @@ the model and the settings, so a run that goes on ends with the same bytes as on
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -23,12 +24,13 @@ from monai_unet.inferers.tiling import choose_tile, parse_memory
 from monai_unet.io.source import ImageSource, open_source
 from monai_unet.io.zarr_store import PredictionStore, create_or_open
 from monai_unet.prediction.chunk import Job, predict_chunk
+from monai_unet.prediction.instances import label_store
 from monai_unet.prediction.model import Model, load_model
 
 if TYPE_CHECKING:
     from distributed import Client
 
-OUTPUTS = ("probability", "label")
+OUTPUTS = ("probability", "label", "instances")
 DTYPES = ("float32", "float16", "uint8")
 INTERPRETER = 450_000_000  # bytes that Python with PyTorch, MONAI and Dask takes before the first tile
 PER_PIXEL = 40  # bytes a pixel of a tile beside the network: two tiles as read, as floats, and as they are written
@@ -38,10 +40,11 @@ def predict(
     image: str | os.PathLike[str],
     out: str | os.PathLike[str],
     bundle: str | os.PathLike[str],
-    overrides: str = "{}",
+    overrides: Mapping[str, Any] | None = None,
     output: str = "probability",
     dtype: str | None = None,
     threshold: float = 0.5,
+    min_size: int = 0,
     memory: int | str = "2GB",
     roi: Sequence[tuple[int, int]] | None = None,
     workers: int = 1,
@@ -56,10 +59,13 @@ def predict(
         out: `.ome.zarr` (or `.zarr`), `.ome.tif` (or `.tif`), `.nii` or `.nii.gz`. The last ones are made of a Zarr
             beside them, which is removed when they are done.
         bundle: folder of the bundle.
-        overrides: JSON of config names and values.
-        output: "probability" (of class 1; one channel a class if there are more than two) or "label".
-        dtype: of probabilities, "float32" (default), "float16" or "uint8" (0 to 255); labels are uint8.
-        threshold: for labels of two classes.
+        overrides: names of the bundle's `inference.json` with other values.
+        output: "probability" (of class 1; one channel a class if there are more than two), "label", or "instances": the
+            connected parts of class 1, numbered alike across tiles, each section by itself for a 2-D network.
+        dtype: of probabilities, "float32" (default), "float16" or "uint8" (0 to 255); labels are uint8, instances
+            int32.
+        threshold: for labels of two classes and for instances.
+        min_size: instances of fewer pixels are dropped.
         memory: what a worker process may take, bytes or "2GB".
         roi: (start, stop) pixels for each axis of (D, H, W) or of (H, W); the result is exactly that part of the whole.
         workers: processes on this machine; 1 computes in this process.
@@ -77,20 +83,25 @@ def predict(
     """
     out = Path(out)
     _check(out, output, dtype)
-    source, model = open_source(image), load_model(os.fspath(bundle), overrides, device)
+    changes = json.dumps(dict(overrides or {}), sort_keys=True)
+    bundle = str(Path(bundle).resolve())
+    source, model = open_source(image), load_model(bundle, changes, device)
     if source.info.channels != model.in_channels:
         raise ValueError(f"{image} has {source.info.channels} channels; the network takes {model.in_channels}")
     if source.info.ndim < model.spatial_dims:
         raise ValueError(f"{image} is a single picture; the network takes volumes")
     region = _region(roi, source)
     budget = parse_memory(memory) - (INTERPRETER if device == "cpu" else 0)
+    if output == "instances" and model.out_channels != 2:
+        raise ValueError(f"instances need a network of two classes; this one has {model.out_channels}")
+    direct = out.suffix == ".zarr" and output != "instances"
     job = Job(
         image=str(Path(image).resolve()),
-        store=str((out if out.suffix == ".zarr" else out.with_name(f".{out.name}.zarr")).resolve()),
-        bundle=str(Path(bundle).resolve()),
-        overrides=overrides,
+        store=str((out if direct else out.with_name(f".{out.name}.zarr")).resolve()),
+        bundle=bundle,
+        overrides=changes,
         device=device,
-        output=output,
+        output="label" if output == "label" else "probability",
         dtype="uint8" if output == "label" else dtype or "float32",
         threshold=threshold,
         tile=_tile([stop - start for start, stop in region], model, max(budget, 0)),
@@ -102,12 +113,18 @@ def predict(
     store = _store(job, source, model)
     with _client(workers, scheduler) as client:
         _compute(job, store, client, progress)
+    used = [store]
+    if output == "instances":
+        store = _instances(store, out, threshold, min_size, by_section=model.spatial_dims == 2)
+        used.append(store)
     store.finish()
     if out.suffix != ".zarr":
         from monai_unet.io.convert import to_nifti, to_ome_tiff
 
         (to_nifti if ".nii" in out.suffixes else to_ome_tiff)(store, out)
-        shutil.rmtree(store.path)
+    for done in used:
+        if done.path.resolve() != out.resolve():
+            shutil.rmtree(done.path)
     return out
 
 
@@ -164,6 +181,27 @@ def _store(job: Job, source: ImageSource, model: Model) -> PredictionStore:
             "device": torch.device(job.device).type,
         },
     )
+
+
+def _instances(
+    probability: PredictionStore, out: Path, threshold: float, min_size: int, by_section: bool
+) -> PredictionStore:
+    store = create_or_open(
+        out if out.suffix == ".zarr" else out.with_name(f".{out.name}.instances.zarr"),
+        shape=probability.shape,
+        chunks=probability.chunks,
+        dtype="int32",
+        axes=probability.axes,
+        spacing=probability.spacing,
+        unit=probability.unit,
+        affine=probability.affine,
+        labels=True,
+        settings={**probability.settings, "output": "instances", "threshold": threshold, "min_size": min_size},
+    )
+    if not store.is_complete:
+        # a run that was killed here numbers anew; the probabilities, which take the time, are kept
+        label_store(probability, store, threshold, min_size, by_section)
+    return store
 
 
 @contextmanager

@@ -160,6 +160,25 @@ def test_inference_keeps_the_affine_of_nifti_and_agrees_with_the_same_sections_i
     assert np.array_equal(result.get_fdata().T, tifffile.imread(tmp_path / "out" / "stack_probability.tif"))
 
 
+def test_predicting_out_of_core_gives_what_inference_gives(trained, inputs, tmp_path):
+    pytest.importorskip("zarr", reason="needs the extra `large`")
+    from monai_unet.io.source import open_source
+
+    out = tmp_path / "out.ome.tif"
+    arguments = {**SMALL, "ckpt_dir": str(trained), "input": str(inputs / "stack.tif"), "output": str(out)}
+    del arguments["inference_tile"]
+    files = [str(BUNDLE / "configs" / "inference.json")]
+    run = ConfigWorkflow(
+        files[0], workflow_type="infer", logging_file=False, run_id="predicting", **arguments, bundle_root=str(BUNDLE)
+    )
+    run.initialize()
+    run.run()
+    infer(trained, input=str(inputs / "stack.tif"), output_dir=str(tmp_path))
+    expected = tifffile.imread(tmp_path / "stack_probability.tif")
+    source = open_source(out)
+    assert np.abs(source.read(tuple(slice(0, n) for n in source.info.shape))[0] - expected).max() < 1e-5
+
+
 def test_validation_and_inference_give_the_same_probabilities(sections, trained, tmp_path):
     """Two paths to one prediction: the training's reader in array order, and MONAI's in its own."""
     run = workflow("train", ["train"], dataset_dir=str(sections), ckpt_dir=str(trained), **SMALL)

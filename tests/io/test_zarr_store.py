@@ -189,8 +189,8 @@ def test_levels_are_means_whatever_the_chunks(tmp_path, version, chunks):
     store = fill(make(tmp_path / "out", chunks=chunks, version=version), PIXELS)
     store.finish()
     halves = PIXELS.reshape(3, 150, 2, 350, 2).mean((2, 4), dtype=np.float32)
-    assert np.allclose(np.asarray(store._level(1)), halves, atol=1e-6)
-    assert store._level(2).shape == (3, 75, 175)
+    assert np.allclose(np.asarray(store.level(1)), halves, atol=1e-6)
+    assert store.level(2).shape == (3, 75, 175)
     assert not (tmp_path / "out" / "3").exists()
 
 
@@ -198,8 +198,8 @@ def test_levels_of_labels_hold_labels_only(tmp_path):
     labels = (PIXELS * 9).astype(np.uint32) * 100_000
     store = fill(make(tmp_path / "out", dtype="uint32", labels=True), labels)
     store.finish()
-    assert np.array_equal(np.asarray(store._level(1)), labels[:, ::2, ::2])
-    assert np.array_equal(np.asarray(store._level(2)), labels[:, ::4, ::4])
+    assert np.array_equal(np.asarray(store.level(1)), labels[:, ::2, ::2])
+    assert np.array_equal(np.asarray(store.level(2)), labels[:, ::4, ::4])
 
 
 def test_the_mean_of_an_odd_end_is_of_what_is_there():
@@ -210,7 +210,7 @@ def test_the_mean_of_an_odd_end_is_of_what_is_there():
 def test_sections_are_halved_when_the_pixels_have_grown_to_their_distance(tmp_path):
     store = fill(make(tmp_path / "out", (20, 40, 1100), (20, 40, 1100), spacing=(10, 4, 4)), np.ones((20, 40, 1100)))
     store.finish()
-    assert [store._level(i).shape for i in range(4)] == [(20, 40, 1100), (20, 20, 550), (10, 10, 275), (5, 5, 138)]
+    assert [store.level(i).shape for i in range(4)] == [(20, 40, 1100), (20, 20, 550), (10, 10, 275), (5, 5, 138)]
 
 
 def test_finish_refuses_an_unfinished_store_and_repeats_nothing(tmp_path, version):

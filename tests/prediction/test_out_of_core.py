@@ -21,9 +21,10 @@ from monai_unet.inferers import OverlapTileInferer
 from monai_unet.io.source import open_source
 from monai_unet.networks import OriginalUNet
 from monai_unet.prediction.out_of_core import INTERPRETER, predict
+from monai_unet.transforms import label_instances
 
 REPOSITORY = Path(__file__).parents[2]
-OVERRIDES = '{"features": [2, 3, 4]}'
+OVERRIDES = {"features": [2, 3, 4]}
 SMALL = INTERPRETER + 1_500_000  # bytes: tiles of some 80 pixels
 
 
@@ -90,6 +91,17 @@ def test_probabilities_may_be_stored_smaller(stack, bundle, undisturbed, tmp_pat
 def test_a_label_is_what_is_above_the_threshold(stack, bundle, undisturbed, tmp_path):
     label = run(stack, tmp_path / "out.ome.zarr", bundle, output="label", threshold=0.4)
     assert np.array_equal(read(label), read(undisturbed) > 0.4)
+
+
+@pytest.mark.parametrize("name", ["out.ome.zarr", "out.ome.tif"])
+def test_instances_are_those_of_the_whole_sections_whatever_the_tiles(stack, bundle, undisturbed, tmp_path, name):
+    threshold = float(np.mean(read(undisturbed)))  # of random weights: many objects, some across borders of tiles
+    out = run(stack, tmp_path / name, bundle, output="instances", threshold=threshold, min_size=5)
+    found = read(out)
+    for section, probability in zip(found, read(undisturbed), strict=True):
+        assert np.array_equal(section, label_instances(probability > threshold, min_size=5))
+    assert found.max() > 20
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 @pytest.mark.parametrize("name", ["out.ome.tif", "out.nii", "out.nii.gz"])
@@ -160,7 +172,7 @@ def test_nan_is_named_with_its_place(bundle, tmp_path):
     [
         ({"roi": [(0, 500), (0, 10)]}, "does not lie in"),
         ({"memory": "10MB"}, "too little for a single tile"),
-        ({"output": "mask"}, "one of probability, label"),
+        ({"output": "mask"}, "one of probability, label, instances"),
         ({"dtype": "int8"}, "one of float32"),
     ],
 )
