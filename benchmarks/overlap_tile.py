@@ -1,11 +1,13 @@
 """Overlap tiles beside the untiled network and MONAI's sliding window: seams, and time.
 
-    python benchmarks/overlap_tile.py --out benchmarks/results/overlap_tile_HARDWARE_DATE.md
+    python benchmarks/overlap_tile.py --trained runs/adam/model.pt --image IMAGE.tif \
+        --out benchmarks/results/overlap_tile_HARDWARE_DATE.md
 
-Seams: the largest difference of a probability between the tiled and the untiled prediction, over random sizes and
-random weights. The peer is a padded U-Net of the same widths (MONAI's `BasicUNet` without normalisation) in
-`SlidingWindowInferer`, beside that network run on the whole image. Time: one image, the same layout (channels last)
-and threads for all; a window of the peer has the size of the unpadded network's input of the paper, 572.
+Seams: the largest difference of a probability between the tiled and the untiled prediction, over random sizes; with
+random weights, whose logits reach 50 and more and so round coarsely, and with trained weights on places of a real
+image. The peer is a padded U-Net of the same widths (MONAI's `BasicUNet` without normalisation) in
+`SlidingWindowInferer`, beside that network run on the whole image. Time: one image, the same layout (channels last) and
+threads for all; a window of the peer has the size of the unpadded network's input of the paper, 572.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from monai.inferers import SlidingWindowInferer
 from monai.networks.nets import BasicUNet
 
 from monai_unet.inferers import OverlapTileInferer
+from monai_unet.io import read_stack
 from monai_unet.networks import OriginalUNet
 
 WINDOW = 572
@@ -34,7 +37,7 @@ def padded(spatial_dims: int, features: tuple[int, ...]) -> BasicUNet:
     return BasicUNet(spatial_dims, 1, 2, features=(*features, features[0]), norm=None, act="relu", upsample="deconv")
 
 
-def seams(num_sizes: int, seed: int) -> dict[str, tuple[float, int]]:
+def seams(num_sizes: int, seed: int, trained: Path | None, photograph: Path | None) -> dict[str, tuple[float, int]]:
     """Largest difference of a probability, and over how many images, by method."""
     rng = np.random.default_rng(seed)
     found: dict[str, tuple[float, int]] = {}
@@ -44,6 +47,19 @@ def seams(num_sizes: int, seed: int) -> dict[str, tuple[float, int]]:
         largest, count = found.get(name, (0.0, 0))
         found[name] = max(largest, difference), count + 1
 
+    if trained is not None and photograph is not None:
+        weights = torch.load(trained, weights_only=True)
+        features = [weights[f"contracting.{level}.0.weight"].shape[0] for level in range(5)]
+        network = OriginalUNet(features=features).eval()
+        network.load_state_dict(weights)
+        pixels = torch.from_numpy((read_stack(photograph)[:1].astype(np.float32) - 128) / 45)[None]
+        for _ in range(num_sizes):
+            height, width = rng.integers(1, 700, 2)
+            top, left = (int(rng.integers(n - size)) for n, size in zip(pixels.shape[2:], (height, width), strict=True))
+            image = pixels[..., top : top + height, left : left + width]
+            tile = int(rng.integers(16, 400))
+            whole = OverlapTileInferer(tile=10_000)(image, network)
+            compare("overlap tiles, 2-D, trained", OverlapTileInferer(tile=tile)(image, network), whole)
     for index in range(num_sizes):
         dims = 3 if index % 5 == 4 else 2
         torch.manual_seed(index)
@@ -52,7 +68,11 @@ def seams(num_sizes: int, seed: int) -> dict[str, tuple[float, int]]:
         image = torch.randn(1, 1, *sizes.tolist())
         tile = int(rng.integers(16, 400)) if dims == 2 else int(rng.integers(8, 40))
         whole = OverlapTileInferer(tile=10_000, spatial_dims=dims)(image, ours)
-        compare(f"overlap tiles, {dims}-D", OverlapTileInferer(tile=tile, spatial_dims=dims)(image, ours), whole)
+        compare(
+            f"overlap tiles, {dims}-D, random weights",
+            OverlapTileInferer(tile=tile, spatial_dims=dims)(image, ours),
+            whole,
+        )
         if dims == 2:
             theirs = padded(2, (4, 8, 16, 32, 64)).eval()
             sizes = 16 * rng.integers(10, 30, 2)  # sizes that the padded network takes without padding of its own
@@ -60,7 +80,7 @@ def seams(num_sizes: int, seed: int) -> dict[str, tuple[float, int]]:
             whole = theirs(image)
             for overlap in (0.25, 0.5):
                 window = SlidingWindowInferer(128, overlap=overlap, mode="gaussian")
-                compare(f"sliding window, overlap {overlap}, Gaussian", window(image, theirs), whole)
+                compare(f"sliding window, overlap {overlap}, Gaussian, random weights", window(image, theirs), whole)
     return found
 
 
@@ -95,10 +115,12 @@ def main() -> None:
     parser.add_argument("--memory", nargs="+", default=["8GB", "1GB"], help="budgets (default 8GB 1GB)")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--trained", type=Path, help="weights of a network of five levels, for the seams")
+    parser.add_argument("--image", type=Path, help="grey image of 700 pixels or more, for the trained network")
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     with torch.inference_mode():
-        found = seams(args.sizes, args.seed)
+        found = seams(args.sizes, args.seed, args.trained, args.image)
         timed = times(args.size, args.width, args.memory, args.runs)
     lines = [
         "# Overlap tiles: seams and time",

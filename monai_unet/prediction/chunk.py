@@ -16,9 +16,8 @@ from monai_unet.io.zarr_store import PredictionStore
 from monai_unet.prediction.model import Model, load_model
 
 # one tile at a time in the network; the other threads of a worker read and write meanwhile
-_COMPUTING = (
-    threading.Lock()
-)  # one tile at a time in the network; the other threads of a worker read and write meanwhile
+_COMPUTING = threading.Lock()
+_OPENING = threading.Lock()  # the threads of a worker share what one of them has opened
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Job:
         threshold: a label is 1 where the probability of class 1 is above it; with more classes the likeliest wins.
         tile: output pixels of a tile, one number for each axis of (D, H, W).
         region: (start, stop) for each axis of (D, H, W).
-        threads: of PyTorch in a worker.
+        threads: of PyTorch in a worker; as PyTorch finds it when None.
     """
 
     image: str
@@ -47,12 +46,13 @@ class Job:
     threshold: float
     tile: tuple[int, int, int]
     region: tuple[tuple[int, int], ...]
-    threads: int
+    threads: int | None
 
 
 def predict_chunk(job: Job, index: tuple[int, ...]) -> None:
     """Read the tile of a chunk with its mirrored margin, run the network, write the chunk."""
-    source, model, store, axes = _opened(job)
+    with _OPENING:
+        source, model, store, axes = _opened(job)
     tile = [axis[position] for axis, position in zip(axes, index[-len(axes) :], strict=True)]
 
     def read(box: tuple[slice, ...]) -> torch.Tensor:
@@ -96,7 +96,8 @@ def tile_axes(job: Job, source: ImageSource, model: Model) -> list[list[Span]]:
 @lru_cache(maxsize=1)
 def _opened(job: Job) -> tuple[ImageSource, Model, PredictionStore, list[list[Span]]]:
     """What a worker opens once for all its tiles."""
-    torch.set_num_threads(job.threads)
+    if job.threads is not None:
+        torch.set_num_threads(job.threads)
     zarr.config.set({"threading.max_workers": 1})  # it would decode several chunks at once, and hold them
     source, model = open_source(job.image), load_model(job.bundle, job.overrides, job.device)
     return source, model, PredictionStore(job.store), tile_axes(job, source, model)

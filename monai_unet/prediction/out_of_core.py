@@ -106,7 +106,7 @@ def predict(
         threshold=threshold,
         tile=_tile([stop - start for start, stop in region], model, max(budget, 0)),
         region=region,
-        threads=max(1, (os.cpu_count() or 1) // max(workers, 1)),
+        threads=max(1, (os.cpu_count() or 1) // workers) if scheduler is None and workers > 1 else None,
     )
     if out.suffix != ".zarr" and out.exists():
         raise FileExistsError(f"{out} exists; remove it, or give another --out")
@@ -212,7 +212,7 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Client]:
     except ImportError as error:
         raise ImportError("out-of-core prediction needs Dask: pip install 'monai-unet[large]'") from error
     if scheduler is not None:
-        with Client(scheduler, timeout=30) as client:
+        with Client(scheduler, timeout=10) as client:
             yield client
         return
     if workers < 1:

@@ -1,0 +1,177 @@
+"""Prediction from file to file: memory that does not grow with the image, and several workers.
+
+    python benchmarks/out_of_core.py --out benchmarks/results/out_of_core_HARDWARE_DATE.md
+
+Runs `monai-unet predict` as its own process on images of random pixels, with a thin network of random weights. Peak
+memory is the resident memory of the largest process of a run, as the kernel counts it. The last rows use a
+`dask scheduler` and two `dask worker` processes on the loopback, started and stopped here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import os
+import re
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import tifffile
+import torch
+from _measure import where_it_ran
+
+from monai_unet.networks import OriginalUNet
+
+REPOSITORY = Path(__file__).parents[1]
+# the last process of a run prints its own peak and that of its children
+PEAK = (
+    "import resource, sys; from monai_unet.cli import main; code = main(sys.argv[1:]); "
+    "whose = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN); "
+    "print('PEAK', max(resource.getrusage(who).ru_maxrss for who in whose)); "
+    "sys.exit(code)"
+)
+
+
+def make_bundle(folder: Path, features: Sequence[int]) -> Path:
+    """The bundle of ISBI 2012 with random weights of the given widths."""
+    shutil.copytree(REPOSITORY / "bundles" / "isbi" / "configs", folder / "configs")
+    (folder / "models").mkdir()
+    torch.manual_seed(0)
+    torch.save(OriginalUNet(features=features).state_dict(), folder / "models" / "model.pt")
+    return folder
+
+
+def make_image(path: Path, size: int) -> Path:
+    """A square TIFF of random bytes, written a band at a time."""
+    image = tifffile.memmap(path, shape=(size, size), dtype=np.uint8, photometric="minisblack", bigtiff=size > 30_000)
+    rng = np.random.default_rng(size)
+    for row in range(0, size, 1024):
+        image[row : row + 1024] = rng.integers(0, 256, image[row : row + 1024].shape, np.uint8)
+    image.flush()
+    return path
+
+
+def predict(image: Path, bundle: Path, features: Sequence[int], *arguments: str) -> tuple[float, float]:
+    """Seconds and peak megabytes of one run."""
+    out = image.with_suffix(".ome.zarr")
+    shutil.rmtree(out, ignore_errors=True)
+    line = [sys.executable, "-c", PEAK, "predict", str(image), "--bundle", str(bundle), "--out", str(out)]
+    line += ["--features", str(list(features)), "--dtype", "uint8", *arguments]
+    start = time.perf_counter()
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    seconds = time.perf_counter() - start
+    if done.returncode:
+        raise RuntimeError(done.stderr[-2000:])
+    shutil.rmtree(out)
+    peak = re.search(r"PEAK (\d+)", done.stdout)
+    assert peak is not None, "the run prints its peak"
+    return seconds, int(peak[1]) / 1000
+
+
+@contextmanager
+def dask_cluster(workers: int) -> Iterator[str]:
+    """A scheduler and workers as processes of their own, on the loopback; its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = f"tcp://127.0.0.1:{port}"
+    tool = str(Path(sys.executable).with_name("dask"))
+    common = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": {**os.environ, "OMP_NUM_THREADS": "1"}}
+    scheduler = [tool, "scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"]
+    worker = [
+        tool,
+        "worker",
+        address,
+        "--host",
+        "127.0.0.1",
+        "--nthreads",
+        "2",
+        "--no-dashboard",
+        "--memory-limit",
+        "0",
+    ]
+    processes = [subprocess.Popen(scheduler, **common)]  # type: ignore[call-overload]
+    try:
+        processes += [subprocess.Popen(worker, **common) for _ in range(workers)]  # type: ignore[call-overload]
+        yield address
+    finally:
+        for process in reversed(processes):
+            process.terminate()
+            process.wait(timeout=30)
+
+
+def main() -> None:
+    """Measure, print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[2048, 8192, 32768])
+    parser.add_argument("--scale-size", type=int, default=6144, help="of the image for several workers")
+    parser.add_argument("--runs", type=int, default=3, help="of each number of workers")
+    parser.add_argument("--memory", default="1GB")
+    parser.add_argument("--folder", type=Path, help="for the images; a temporary one when left out")
+    parser.add_argument("--out", type=Path)
+    args = parser.parse_args()
+    thin, wider = (2, 4, 8, 16, 32), (16, 32, 64, 128, 256)
+    memory_rows, scale_rows = [], []
+    with tempfile.TemporaryDirectory(dir=args.folder) as temporary:
+        folder = Path(temporary)
+        bundle = make_bundle(folder / "thin", thin)
+        for size in args.sizes:
+            image = make_image(folder / "image.tif", size)
+            seconds, peak = predict(image, bundle, thin, "--memory", args.memory)
+            memory_rows.append(f"| {size} x {size} | {peak:.0f} MB | {seconds:.0f} s | {size**2 / seconds / 1e6:.1f} |")
+            print(memory_rows[-1], flush=True)
+            image.unlink()
+        bundle, image = make_bundle(folder / "wider", wider), make_image(folder / "image.tif", args.scale_size)
+        first = 0.0
+        for workers in (1, 2):
+            # a worker a core, so one thread of PyTorch each; one worker alone gets one thread too
+            os.environ["OMP_NUM_THREADS"] = "1"
+            runs = sorted(predict(image, bundle, wider, "--workers", str(workers))[0] for _ in range(args.runs))
+            first = first or runs[len(runs) // 2]
+            scale_rows.append((f"{workers} on this machine", runs))
+            print(scale_rows[-1], flush=True)
+        with dask_cluster(2) as address:
+            runs = sorted(predict(image, bundle, wider, "--scheduler", address)[0] for _ in range(args.runs))
+        scale_rows.append(("2 of a separate `dask scheduler`", runs))
+    lines = [
+        "# Prediction out of core: memory and workers",
+        "",
+        f"- Command: `python {shlex.join(sys.argv)}`",
+        f"- Date: {datetime.date.today()}",
+        f"- Machine: {where_it_ran('torch', 'numpy', 'zarr', 'distributed')}",
+        "",
+        f"`--memory {args.memory}`, a network of {', '.join(map(str, thin))} features, random bytes in a plain TIFF,",
+        "one run a size. Peak of the process's resident memory; probabilities as uint8.",
+        "",
+        "| image | peak memory | time | megapixels a second |",
+        "|---|--:|--:|--:|",
+        *memory_rows,
+        "",
+        f"{args.scale_size} x {args.scale_size} pixels, {', '.join(map(str, wider))} features, 2 GB and one thread",
+        f"of PyTorch a worker; {args.runs} runs, the whole command with its start.",
+        "",
+        "| workers | median (range) | speed-up |",
+        "|---|--:|--:|",
+        *(
+            f"| {name} | {runs[len(runs) // 2]:.1f} s ({runs[0]:.1f} to {runs[-1]:.1f}) "
+            f"| {first / runs[len(runs) // 2]:.2f} |"
+            for name, runs in scale_rows
+        ),
+    ]
+    text = "\n".join(lines) + "\n"
+    print(text)
+    if args.out:
+        args.out.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
