@@ -114,7 +114,7 @@ def _add_predict(commands: argparse._SubParsersAction, common: argparse.Argument
     predict.add_argument("--min-size", type=int, default=0, metavar="N", help="drop instances of fewer pixels")
     predict.add_argument("--memory", default="2GB", help="that a worker process may take (default 2GB)")
     predict.add_argument("--roi", metavar="[Z0:Z1,]Y0:Y1,X0:X1", help="predict this part only")
-    predict.add_argument("--device", default="cpu", help="where the network computes (default cpu)")
+    predict.add_argument("--device", help="where the network computes (default: a GPU where there is one)")
     where = predict.add_mutually_exclusive_group()
     where.add_argument("--workers", type=int, default=1, metavar="N", help="processes on this machine (default 1)")
     where.add_argument("--scheduler", metavar="ADDRESS", help="of a running Dask scheduler, as tcp://10.0.0.1:8786")

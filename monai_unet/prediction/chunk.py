@@ -14,6 +14,7 @@ from monai_unet.inferers.tiling import Span, crop_to_tile, read_mirrored, spans
 from monai_unet.io.source import ImageSource, check_finite, open_source
 from monai_unet.io.zarr_store import PredictionStore
 from monai_unet.prediction.model import Model, load_model
+from monai_unet.transforms.check_image import check_range
 
 # one tile at a time in the network; the other threads of a worker read and write meanwhile
 _COMPUTING = threading.Lock()
@@ -59,6 +60,7 @@ def predict_chunk(job: Job, index: tuple[int, ...]) -> None:
         where = (box[-3] if len(box) == 3 else slice(0, 1), box[-2], box[-1])
         block = source.read(where)
         check_finite(block, source.info.path, where)
+        check_range(float(block.min()), float(block.max()), source.info.path, model.value_range)
         return torch.from_numpy(block.astype(np.float32))
 
     patch = (read_mirrored(read, source.info.shape[-len(tile) :], tile) - model.mean) / model.std

@@ -27,6 +27,7 @@ class Model:
         spatial_dims: 2 or 3.
         in_channels, out_channels: of the network.
         mean, std: grey values are normalised by (x - mean) / std.
+        value_range: lowest and highest grey value that this is made for.
         bytes_per_pixel: that a forward pass takes for a pixel of its input.
         digest: of weights and settings; two models of the same digest predict the same.
     """
@@ -38,6 +39,7 @@ class Model:
     out_channels: int
     mean: float
     std: float
+    value_range: tuple[float, float]
     bytes_per_pixel: float
     digest: str
 
@@ -83,6 +85,7 @@ def load_model(bundle: str, overrides: str = "{}", device: str = "cpu") -> Model
         out_channels=parser.get_parsed_content("network_def::out_channels"),
         mean=settings["image_mean"],
         std=settings["image_std"],
+        value_range=tuple(parser.get_parsed_content("value_range")),
         bytes_per_pixel=network.bytes_per_pixel,
         digest=digest.hexdigest()[:16],
     )

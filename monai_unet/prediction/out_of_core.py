@@ -49,7 +49,7 @@ def predict(
     roi: Sequence[tuple[int, int]] | None = None,
     workers: int = 1,
     scheduler: str | None = None,
-    device: str = "cpu",
+    device: str | None = None,
     progress: bool = True,
 ) -> Path:
     """Predict an image file of any size.
@@ -70,7 +70,7 @@ def predict(
         roi: (start, stop) pixels for each axis of (D, H, W) or of (H, W); the result is exactly that part of the whole.
         workers: processes on this machine; 1 computes in this process.
         scheduler: address of a Dask scheduler whose workers see the same files, in place of `workers`.
-        device: where the network computes.
+        device: where the network computes; when left out, a GPU where there is one.
         progress: show a bar with the time left.
 
     Returns:
@@ -83,6 +83,7 @@ def predict(
     """
     out = Path(out)
     _check(out, output, dtype)
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     changes = json.dumps(dict(overrides or {}), sort_keys=True)
     bundle = str(Path(bundle).resolve())
     source, model = open_source(image), load_model(bundle, changes, device)
@@ -111,12 +112,17 @@ def predict(
     if out.suffix != ".zarr" and out.exists():
         raise FileExistsError(f"{out} exists; remove it, or give another --out")
     store = _store(job, source, model)
-    with _client(workers, scheduler) as client:
-        _compute(job, store, client, progress)
     used = [store]
     if output == "instances":
-        store = _instances(store, out, threshold, min_size, by_section=model.spatial_dims == 2)
-        used.append(store)
+        used.append(_instance_store(store, out, threshold, min_size))
+    if output != "instances" or not used[-1].is_complete:
+        if store.missing_chunks():
+            with _client(workers, scheduler) as client:
+                _compute(job, store, client, progress)
+        if output == "instances":
+            # a run that is killed here numbers anew; the probabilities, which take the time, are kept
+            label_store(store, used[-1], threshold, min_size, by_section=model.spatial_dims == 2)
+    store = used[-1]
     store.finish()
     if out.suffix != ".zarr":
         from monai_unet.io.convert import to_nifti, to_ome_tiff
@@ -183,10 +189,8 @@ def _store(job: Job, source: ImageSource, model: Model) -> PredictionStore:
     )
 
 
-def _instances(
-    probability: PredictionStore, out: Path, threshold: float, min_size: int, by_section: bool
-) -> PredictionStore:
-    store = create_or_open(
+def _instance_store(probability: PredictionStore, out: Path, threshold: float, min_size: int) -> PredictionStore:
+    return create_or_open(
         out if out.suffix == ".zarr" else out.with_name(f".{out.name}.instances.zarr"),
         shape=probability.shape,
         chunks=probability.chunks,
@@ -198,10 +202,6 @@ def _instances(
         labels=True,
         settings={**probability.settings, "output": "instances", "threshold": threshold, "min_size": min_size},
     )
-    if not store.is_complete:
-        # a run that was killed here numbers anew; the probabilities, which take the time, are kept
-        label_store(probability, store, threshold, min_size, by_section)
-    return store
 
 
 @contextmanager

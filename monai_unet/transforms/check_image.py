@@ -49,12 +49,29 @@ class CheckImaged(MapTransform):
                 bad = int((~torch.isfinite(image)).sum())
                 raise ValueError(f"{name} holds {bad} values that are not finite (NaN or infinite); replace them first")
             if self.value_range is not None:
-                low, high = self.value_range
                 darkest, brightest = image.min().item(), image.max().item()
-                # what lies within one grey step, but is not constant, was scaled to 0..1
-                if darkest < low or brightest > high or darkest < brightest <= low + (high - low) / 255:
+                check_range(darkest, brightest, name, self.value_range)
+                low, high = self.value_range
+                if darkest < brightest <= low + (high - low) / 255:
                     raise ValueError(
-                        f"{name} holds values from {darkest:g} to {brightest:g}; the network was trained on {low:g} to "
-                        f"{high:g}. Scale it first, or override the normalisation and this range"
+                        f"{name} holds values from {darkest:g} to {brightest:g} only, and the network was trained on "
+                        f"{low:g} to {high:g}: it seems to be scaled to 0 to 1. Scale it back first"
                     )
         return dict(data)
+
+
+def check_range(darkest: float, brightest: float, name: Any, value_range: tuple[float, float]) -> None:
+    """Refuse grey values that the network's normalisation is not made for.
+
+    Args:
+        darkest: smallest grey value found.
+        brightest: largest grey value found.
+        name: of the file, for the error.
+        value_range: lowest and highest grey value that are expected.
+    """
+    low, high = value_range
+    if darkest < low or brightest > high:
+        raise ValueError(
+            f"{name} holds values from {darkest:g} to {brightest:g}; the network was trained on {low:g} to {high:g}. "
+            "Scale it first, or override the normalisation and `value_range`"
+        )

@@ -168,6 +168,21 @@ def test_nan_is_named_with_its_place(bundle, tmp_path):
         run(tmp_path / "a.tif", tmp_path / "out.ome.zarr", bundle)
 
 
+def test_grey_values_of_another_range_are_named(bundle, tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", np.full((20, 20), 3000, np.uint16))
+    with pytest.raises(ValueError, match=r"a\.tif holds values from 3000 .* trained on 0 to 255"):
+        run(tmp_path / "a.tif", tmp_path / "out.ome.zarr", bundle)
+
+
+def test_a_second_run_for_instances_computes_nothing(stack, bundle, tmp_path, monkeypatch):
+    out = run(stack, tmp_path / "out.ome.zarr", bundle, output="instances")
+    before = chunks(out)
+    monkeypatch.setattr("monai_unet.prediction.out_of_core.predict_chunk", None)
+    run(stack, out, bundle, output="instances")
+    assert chunks(out) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["out.ome.zarr"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
