@@ -15,6 +15,7 @@ from monai_unet.inferers.tiling import (
     Span,
     choose_tile,
     crop_to_tile,
+    free_memory,
     parse_memory,
     read_mirrored,
     spans,
@@ -32,7 +33,8 @@ class OverlapTileInferer(Inferer):
     Args:
         tile: output pixels of a tile, one number or one an axis. Larger is faster, as less margin is computed twice,
             and needs more memory. When left out, it is chosen from `memory`.
-        memory: what a forward pass may take, bytes or "2GB"; needs a network that knows its `bytes_per_pixel`.
+        memory: what a forward pass may take, bytes, "2GB", or "free" for half of what is free on the device; needs a
+            network that knows its `bytes_per_pixel`.
         sw_batch_size: tiles of one input size that go through the network at once.
         spatial_dims: dimensions of the network. A 2-D network takes a volume section by section.
         geometry: of the network; when left out, `network.geometry`. `PaddedGeometry` serves padded networks.
@@ -78,7 +80,7 @@ class OverlapTileInferer(Inferer):
             geometry.step(min(self.tile))  # refuse a tile below the lattice now, not after an epoch
         if sw_batch_size < 1:
             raise ValueError(f"sw_batch_size {sw_batch_size}: 1 or more")
-        self.memory = parse_memory(memory)
+        self.memory = memory if memory == "free" else parse_memory(memory)
         self.sw_batch_size = sw_batch_size
         self.spatial_dims = spatial_dims
         self.geometry = geometry
@@ -120,7 +122,9 @@ class OverlapTileInferer(Inferer):
         sw_device = torch.device(self.sw_device or image.device)
         device = self.device or image.device
         sizes = image.shape[2:]
-        axes = [spans(n, t, geometry) for n, t in zip(sizes, self._tile(sizes, geometry, network), strict=True)]
+        axes = [
+            spans(n, t, geometry) for n, t in zip(sizes, self._tile(sizes, geometry, network, sw_device), strict=True)
+        ]
         output: torch.Tensor | None = None
         groups = list(_batches(len(image), list(tiles(axes)), self.sw_batch_size))
         for group in tqdm(groups, unit="batch", disable=not self.progress):
@@ -137,13 +141,16 @@ class OverlapTileInferer(Inferer):
         assert output is not None, "an image has at least one tile"
         return output
 
-    def _tile(self, sizes: Sequence[int], geometry: Geometry, network: Callable[..., torch.Tensor]) -> Sequence[int]:
+    def _tile(
+        self, sizes: Sequence[int], geometry: Geometry, network: Callable[..., torch.Tensor], device: torch.device
+    ) -> Sequence[int]:
         if self.tile is not None:
             return self.tile
         bytes_per_pixel = getattr(network, "bytes_per_pixel", None)
         if bytes_per_pixel is None:
             raise ValueError("the network does not know its `bytes_per_pixel`: give OverlapTileInferer a tile")
-        return choose_tile(sizes, geometry, self.memory // self.sw_batch_size, bytes_per_pixel)
+        memory = free_memory(device) if isinstance(self.memory, str) else self.memory
+        return choose_tile(sizes, geometry, memory // self.sw_batch_size, bytes_per_pixel)
 
 
 def _batches(images: int, places: list[tuple[Span, ...]], batch_size: int) -> list[list[tuple[int, tuple[Span, ...]]]]:

@@ -7,6 +7,7 @@ keep what the tile fills. Each output pixel belongs to one tile, so nothing is b
 from __future__ import annotations
 
 import itertools
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -182,3 +183,10 @@ def parse_memory(text: str | int) -> int:
         raise ValueError(f"memory {text!r}: say how many bytes, as in 2GB or 500MB")
     power = "KMGT".find(match[2].upper()) + 1 if match[2] else 0
     return int(float(match[1]) * (1024 if match[3] else 1000) ** power)
+
+
+def free_memory(device: torch.device) -> int:
+    """Half of the bytes that are free on a device now, as others want some, and its allocator keeps some."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0] // 2
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2

@@ -173,7 +173,7 @@ def test_tiles_in_batches_give_the_same(batch):
 def test_the_tile_is_chosen_from_the_memory_and_changes_nothing():
     net, image = network(), random_image(1, 1, 150, 130)
     with torch.no_grad():
-        small, large = (OverlapTileInferer(memory=memory)(image, net) for memory in (400_000, "1GB"))
+        small, large = (OverlapTileInferer(memory=memory)(image, net) for memory in (400_000, "free"))
     assert (small - large).abs().max() < 1e-12
 
 
