@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import threading
 from dataclasses import dataclass
 from functools import lru_cache
@@ -95,9 +96,25 @@ def tile_axes(job: Job, source: ImageSource, model: Model) -> list[list[Span]]:
     return axes[3 - source.info.ndim :]
 
 
+def _give_memory_back() -> None:
+    """Have glibc map each large block by itself and unmap it when it is freed; elsewhere this does nothing.
+
+    Tiles are allocated and freed by several threads, and by default glibc keeps such blocks in a heap a thread, where
+    they leave gaps: a run on 32768 x 32768 pixels then held 1.5 GB under a budget of 1 GB.
+    """
+    m_arena_max, m_mmap_threshold = -8, -3  # of malloc.h
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return
+    mallopt(m_arena_max, 2)
+    mallopt(m_mmap_threshold, 4 << 20)
+
+
 @lru_cache(maxsize=1)
 def _opened(job: Job) -> tuple[ImageSource, Model, PredictionStore, list[list[Span]]]:
     """What a worker opens once for all its tiles."""
+    _give_memory_back()
     if job.threads is not None:
         torch.set_num_threads(job.threads)
     zarr.config.set({"threading.max_workers": 1})  # it would decode several chunks at once, and hold them
