@@ -100,7 +100,7 @@ def _give_memory_back() -> None:
     """Have glibc map each large block by itself and unmap it when it is freed; elsewhere this does nothing.
 
     Tiles are allocated and freed by several threads, and by default glibc keeps such blocks in a heap a thread, where
-    they leave gaps: a run on 32768 x 32768 pixels then held 1.5 GB under a budget of 1 GB.
+    they leave gaps: a run on 16384 x 16384 pixels then held 1.0 GB in place of 0.68 GB.
     """
     m_arena_max, m_mmap_threshold = -8, -3  # of malloc.h
     try:
