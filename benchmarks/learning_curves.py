@@ -13,7 +13,7 @@ import argparse
 import datetime
 from pathlib import Path
 
-from _measure import where_it_ran
+from _measure import publish, where_it_ran
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 SCORES = ("v_rand", "v_info", "rand_error", "pixel_error", "dice")
@@ -49,10 +49,7 @@ def main() -> None:
             iteration = epoch * args.iterations_per_epoch
             if iteration % args.every == 0:
                 lines.append(f"| {iteration} | " + " | ".join(f"{scores[s][epoch]:.4f}" for s in SCORES) + " |")
-    text = "\n".join(lines) + "\n"
-    print(text)
-    if args.out:
-        args.out.write_text(text)
+    publish(lines, args.out)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from pathlib import Path
 import numpy as np
 import tifffile
 import torch
-from _measure import where_it_ran
+from _measure import publish, where_it_ran
 
 from monai_unet.networks import OriginalUNet
 
@@ -165,10 +165,7 @@ def main() -> None:
             for name, runs in scale_rows
         ),
     ]
-    text = "\n".join(lines) + "\n"
-    print(text)
-    if args.out:
-        args.out.write_text(text)
+    publish(lines, args.out)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from _measure import time_runs, where_it_ran
+from _measure import publish, time_runs, where_it_ran
 from monai.inferers import SlidingWindowInferer
 from monai.networks.nets import BasicUNet
 
@@ -140,10 +140,7 @@ def main() -> None:
         "|---|--:|--:|",
         *(f"| {name} | {time} | {factor:.2f} |" for name, time, factor in timed),
     ]
-    text = "\n".join(lines) + "\n"
-    print(text)
-    if args.out:
-        args.out.write_text(text)
+    publish(lines, args.out)
 
 
 if __name__ == "__main__":
