@@ -233,7 +233,9 @@ def large(tmp_path_factory):
 
 @pytest.mark.slow
 def test_killed_at_random_moments_it_goes_on_and_ends_with_the_same_bytes(large, bundle, tmp_path):
-    whole = run(large, tmp_path / "whole" / "out.ome.zarr", bundle)
+    whole = tmp_path / "whole" / "out.ome.zarr"
+    process = command(large, whole, bundle)
+    assert process.wait(timeout=200) == 0, process.stderr.read()
     out, dice = tmp_path / "killed" / "out.ome.zarr", random.Random(0)
     for number in (1, 20, 60):
         process = command(large, out, bundle)
@@ -250,7 +252,9 @@ def test_killed_at_random_moments_it_goes_on_and_ends_with_the_same_bytes(large,
 @pytest.mark.slow
 def test_when_a_worker_is_killed_the_run_goes_on_and_ends_with_the_same_bytes(large, bundle, tmp_path):
     psutil = pytest.importorskip("psutil")
-    whole = run(large, tmp_path / "whole" / "out.ome.zarr", bundle)
+    whole = tmp_path / "whole" / "out.ome.zarr"
+    process = command(large, whole, bundle, "--workers", "2")
+    assert process.wait(timeout=200) == 0, process.stderr.read()
     out = tmp_path / "killed" / "out.ome.zarr"
     process = command(large, out, bundle, "--workers", "2")
     wait_for_chunks(out, 5, process)
