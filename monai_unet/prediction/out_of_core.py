@@ -225,7 +225,7 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Client]:
             processes=workers > 1,
             protocol="tcp://",  # else a single worker's status page would listen beyond the loopback
             host="127.0.0.1",
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             memory_limit=0,  # the tile is chosen to fit; Dask must not kill what it does not understand
             local_directory=scratch,
             silence_logs="ERROR",

@@ -310,3 +310,14 @@ def open_store(path):
     from monai_unet.io.zarr_store import PredictionStore
 
     return PredictionStore(path)
+
+
+def test_a_cluster_of_this_machine_listens_on_the_loopback_only():
+    psutil = pytest.importorskip("psutil")
+    from monai_unet.prediction.out_of_core import _client
+
+    before = {connection.laddr for connection in psutil.Process().net_connections()}
+    with _client(1, None):
+        found = [c for c in psutil.Process().net_connections() if c.status == "LISTEN" and c.laddr not in before]
+    assert found
+    assert {connection.laddr.ip for connection in found} == {"127.0.0.1"}
