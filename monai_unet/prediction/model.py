@@ -74,7 +74,8 @@ def load_model(bundle: str, overrides: str = "{}", device: str = "cpu") -> Model
     layout = torch.channels_last if spatial_dims == 2 else torch.channels_last_3d
     network = network.eval().to(device=device, memory_format=layout)
     settings: dict[str, Any] = {
-        name: parser.get_parsed_content(name) for name in ("image_mean", "image_std", "features", "variant")
+        name: parser.get_parsed_content(name)
+        for name in ("image_mean", "image_std", "features", "convs_per_block", "variant")
     }
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode() + fingerprint(weights).encode())
     return Model(

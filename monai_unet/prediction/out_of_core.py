@@ -103,7 +103,7 @@ def predict(
         overrides=changes,
         device=device,
         output="label" if output == "label" else "probability",
-        dtype="uint8" if output == "label" else dtype or "float32",
+        dtype="uint8" if output == "label" else dtype or "float32",  # float32 below instances: their threshold is exact
         threshold=threshold,
         tile=_tile([stop - start for start, stop in region], model, max(budget, 0)),
         region=region,
@@ -141,6 +141,8 @@ def _check(out: Path, output: str, dtype: str | None) -> None:
         raise ValueError(f"output {output!r}: one of {', '.join(OUTPUTS)}")
     if dtype not in (None, *DTYPES):
         raise ValueError(f"dtype {dtype!r}: one of {', '.join(DTYPES)}")
+    if dtype is not None and output != "probability":
+        raise ValueError(f"dtype {dtype!r} is for probabilities; a {output} has a type of its own: leave it out")
 
 
 def _region(roi: Sequence[tuple[int, int]] | None, source: ImageSource) -> tuple[tuple[int, int], ...]:

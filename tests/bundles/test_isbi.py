@@ -160,12 +160,14 @@ def test_inference_keeps_the_affine_of_nifti_and_agrees_with_the_same_sections_i
     assert np.array_equal(result.get_fdata().T, tifffile.imread(tmp_path / "out" / "stack_probability.tif"))
 
 
-def test_predicting_out_of_core_gives_what_inference_gives(trained, inputs, tmp_path):
+@pytest.mark.parametrize("normalisation", [{}, {"image_mean": 90, "image_std": 30}])
+def test_predicting_out_of_core_gives_what_inference_gives(trained, inputs, tmp_path, normalisation):
     pytest.importorskip("zarr", reason="needs the extra `large`")
     from monai_unet.io.source import open_source
 
     out = tmp_path / "out.ome.tif"
     arguments = {**SMALL, "ckpt_dir": str(trained), "input": str(inputs / "stack.tif"), "output": str(out)}
+    arguments |= normalisation
     del arguments["inference_tile"]
     files = [str(BUNDLE / "configs" / "inference.json")]
     run = ConfigWorkflow(
@@ -173,7 +175,7 @@ def test_predicting_out_of_core_gives_what_inference_gives(trained, inputs, tmp_
     )
     run.initialize()
     run.run()
-    infer(trained, input=str(inputs / "stack.tif"), output_dir=str(tmp_path))
+    infer(trained, input=str(inputs / "stack.tif"), output_dir=str(tmp_path), **normalisation)
     expected = tifffile.imread(tmp_path / "stack_probability.tif")
     source = open_source(out)
     assert np.abs(source.read(tuple(slice(0, n) for n in source.info.shape))[0] - expected).max() < 1e-5

@@ -190,6 +190,7 @@ def test_a_second_run_for_instances_computes_nothing(stack, bundle, tmp_path, mo
         ({"memory": "10MB"}, "too little for a single tile"),
         ({"output": "mask"}, "one of probability, label, instances"),
         ({"dtype": "int8"}, "one of float32"),
+        ({"dtype": "uint8", "output": "instances"}, "is for probabilities"),
     ],
 )
 def test_arguments_that_cannot_work_are_refused_before_anything_is_made(stack, bundle, tmp_path, arguments, message):
