@@ -15,6 +15,7 @@ from monai_unet import __version__
 
 _ISBI2012_OUT = Path("datasets/isbi2012/data")
 _SYNTHETIC_OUT = Path("datasets/synthetic/data")
+_TRAIN = "python -m monai.bundle run training --config_file"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -58,6 +59,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_data(commands, common)
     _add_predict(commands, common)
+    _add_score(commands, common)
+    _add_new(commands, common)
     return parser
 
 
@@ -79,6 +82,23 @@ def _add_data(commands: argparse._SubParsersAction, common: argparse.ArgumentPar
     )
     _add_out(isbi, _ISBI2012_OUT)
     isbi.set_defaults(run=_data_isbi2012)
+
+    for name, title in (("dic_hela", "DIC-C2DH-HeLa"), ("phc_u373", "PhC-C2DH-U373")):
+        cells = sets.add_parser(
+            name,
+            help=f"fetch or find the Cell Tracking Challenge's {title} and put it in place",
+            description=f"Fetch or find {title} of the Cell Tracking Challenge, check its labelled frames, and put it "
+            "in place. To be used for research in the challenge's context, citing http://celltrackingchallenge.net; "
+            "not for commercial purposes.",
+            parents=[common],
+        )
+        cells.add_argument(
+            "--source",
+            metavar="DIR_OR_URL",
+            help="folder or archive in the challenge's layout, or the URL of an archive (default: the challenge's own)",
+        )
+        _add_out(cells, Path("datasets", name, "data"))
+        cells.set_defaults(run=_data_cell_tracking, dataset=name)
 
     synthetic = sets.add_parser(
         "synthetic",
@@ -142,6 +162,94 @@ def _predict(args: argparse.Namespace) -> None:
     print(f"{args.output} of {args.image}: {out}")
 
 
+def _add_score(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
+    score = commands.add_parser(
+        "score",
+        help="compare a proposal with labels",
+        description="Score a proposal against labels by the metrics of the ISBI 2012 challenge (isbi: labels not 0 "
+        "inside cells, probabilities) or by the Cell Tracking Challenge's SEG (seg: one integer per cell and per "
+        "object, or probabilities, whose parts above a threshold are the objects).",
+        parents=[common],
+    )
+    score.add_argument("labels", metavar="LABELS", help="TIFF stack; for seg also a folder of man_segNNN.tif")
+    score.add_argument("proposal", metavar="PROPOSAL", help="TIFF stack; for seg also a folder of maskNNN.tif")
+    score.add_argument("--metric", choices=("isbi", "seg"), required=True)
+    score.add_argument("--out", metavar="JSON", help="write the scores of every section, or cell, here too")
+    isbi = score.add_argument_group("isbi")
+    isbi.add_argument("--thresholds", type=float, nargs="+", metavar="T", help="to try (default 0.0 0.1 ... 0.9)")
+    isbi.add_argument(
+        "--no-warping", action="store_true", default=None, help="leave out the warping scores, which need numba"
+    )
+    seg = score.add_argument_group("seg, for probabilities")
+    seg.add_argument("--threshold", type=float, help="foreground is above it (default 0.5)")
+    seg.add_argument("--min-size", type=int, metavar="N", help="drop objects of fewer pixels")
+    score.set_defaults(run=_score)
+
+
+def _score(args: argparse.Namespace) -> None:
+    from monai_unet.score import isbi_report, report_text, seg_report, write_report
+
+    for option, metric in (("thresholds", "isbi"), ("no_warping", "isbi"), ("threshold", "seg"), ("min_size", "seg")):
+        if getattr(args, option) is not None and metric != args.metric:
+            raise ValueError(f"--{option.replace('_', '-')} is for --metric {metric}, not for {args.metric}")
+    if args.metric == "isbi":
+        report = isbi_report(args.labels, args.proposal, args.thresholds, warping=not args.no_warping)
+    else:
+        report = seg_report(args.labels, args.proposal, args.threshold, args.min_size)
+    print(report_text(report))
+    if args.out:
+        write_report(report, args.out)
+        print(f"\nin full: {args.out}")
+
+
+def _add_new(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
+    new = commands.add_parser(
+        "new",
+        help="make a bundle for a folder of your own images",
+        description="Look through a folder of images/ and labels/ (TIFF, PNG, NIfTI, paired by name), say what is "
+        "wrong with it, or choose the settings for it and write a bundle to train on it.",
+        parents=[common],
+    )
+    new.add_argument("name", metavar="NAME", help="of the bundle, as my_cells")
+    new.add_argument("--dataset_dir", required=True, metavar="DIR", help="folder with images/ and labels/")
+    new.add_argument(
+        "--like",
+        default="dic_hela",
+        metavar="BUNDLE",
+        help="start from isbi, phc_u373, dic_hela (default) or a bundle's folder",
+    )
+    new.add_argument("--out", metavar="FOLDER", help="of the bundle (default bundles/NAME, or NAME without bundles/)")
+    new.add_argument("--classes", metavar="A,B,...", help="names, background first (default background,cell)")
+    new.add_argument(
+        "--labels",
+        choices=("instances", "classes"),
+        help="what the numbers in the labels are (default: instances where there are more than two, and two classes)",
+    )
+    new.add_argument("--ignore_label", type=int, metavar="N", help="value of pixels of which nothing is known")
+    new.add_argument("--partly_annotated", metavar="NAME,...", help="images of which only some cells are labelled")
+    new.set_defaults(run=_new)
+
+
+def _new(args: argparse.Namespace) -> None:
+    from monai_unet.new_bundle import new_bundle
+    from monai_unet.new_bundle.card import commands, report
+
+    made = new_bundle(
+        args.name,
+        args.dataset_dir,
+        like=args.like,
+        out=args.out,
+        classes=args.classes.split(",") if args.classes else None,
+        labels=args.labels,
+        ignore_label=args.ignore_label,
+        partly_annotated=args.partly_annotated.split(",") if args.partly_annotated else (),
+    )
+    print(report(made.found, made.settings))
+    print(f"\nbundle: {made.folder}; every value above is a line of its configs, and an option of the commands")
+    for what, command in commands(made.folder).items():
+        print(f"\n{what}:\n{command}")
+
+
 def _overrides(others: Sequence[str]) -> dict[str, object]:
     """`--name value` pairs for the bundle's config; a value is read as Python where it can be, as MONAI does."""
     import ast
@@ -186,6 +294,16 @@ def _data_isbi2012(args: argparse.Namespace) -> None:
     _print_next(args.out, _ISBI2012_OUT)
 
 
+def _data_cell_tracking(args: argparse.Namespace) -> None:
+    from monai_unet.data.cell_tracking import ARCHIVES, prepare_cell_tracking
+
+    found = prepare_cell_tracking(args.source or ARCHIVES[args.dataset], args.out, args.force)
+    print(f"{args.dataset} in {args.out}: {found}")
+    default = args.out == Path("datasets", args.dataset, "data")
+    dataset = "" if default else f" --dataset_dir {shlex.quote(str(args.out))}"
+    print(f"next: {_TRAIN} bundles/{args.dataset}/train.json{dataset}")
+
+
 def _data_synthetic(args: argparse.Namespace) -> None:
     from monai_unet.data.isbi2012 import check_isbi2012
     from monai_unet.data.synthetic import write_synthetic
@@ -199,7 +317,7 @@ def _print_next(out: Path, default: Path) -> None:
     """The command that comes next; a folder that training would not find by itself has to be named to it."""
     found = out == default and (out == _ISBI2012_OUT or not _ISBI2012_OUT.exists())
     dataset = "" if found else f" --dataset_dir {shlex.quote(str(out))}"
-    print(f"next: python -m monai.bundle run training --config_file bundles/isbi/train.json{dataset}")
+    print(f"next: {_TRAIN} bundles/isbi/train.json{dataset}")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ import numpy as np
 from scipy import ndimage
 from skimage.segmentation import watershed
 
+from monai_unet.metrics.overlaps import joint_counts, sums_by_id
+
 
 @dataclass(frozen=True)
 class PairCounts:
@@ -66,16 +68,13 @@ def pair_counts(cells: np.ndarray, segments: np.ndarray) -> PairCounts:
         (6.0, 10.0, 10.0)
     """
     counted = cells > 0
-    cell, segment = cells[counted].astype(np.int64), segments[counted].astype(np.int64)
-    num_segments = int(segment.max(initial=0)) + 1
-    pairs, sizes = np.unique(cell * num_segments + segment, return_counts=True)
-    in_a_segment = pairs % num_segments > 0
-    in_cells, in_segments = np.bincount(cell), np.bincount(segment)[1:]
+    cell, segment, pixels = joint_counts(cells[counted], segments[counted])
+    in_a_segment = segment > 0
     return PairCounts(
-        in_pairs=sizes[in_a_segment],
-        in_cells=in_cells[in_cells > 0],
-        in_segments=in_segments[in_segments > 0],
-        num_singletons=int(sizes[~in_a_segment].sum()),
+        in_pairs=pixels[in_a_segment],
+        in_cells=sums_by_id(cell, pixels)[2],
+        in_segments=sums_by_id(segment, pixels)[2],
+        num_singletons=int(pixels[~in_a_segment].sum()),
     )
 
 

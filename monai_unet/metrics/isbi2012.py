@@ -15,6 +15,8 @@ import torch
 from monai.handlers import IgniteMetricHandler
 from monai.metrics import CumulativeIterationMetric
 
+from monai_unet.metrics.frames import as_array
+from monai_unet.metrics.section_metric import buffer_rows
 from monai_unet.metrics.section_statistics import SCORES, section_statistics
 
 THRESHOLDS = tuple(tenth / 10 for tenth in range(10))
@@ -153,8 +155,7 @@ class IsbiScore(CumulativeIterationMetric):
             section_statistics(*section, [self.score], self.thresholds)[self.score]
             for section in zip(*sections, strict=True)
         ]
-        device = "cpu" if y_pred.device.type == "mps" else y_pred.device  # no float64 on Apple's GPU
-        return torch.as_tensor(np.stack(statistics), device=device)  # there, as NCCL gathers buffers from GPUs only
+        return buffer_rows(statistics, y_pred.device)
 
     def _inside(self, y_pred: torch.Tensor) -> torch.Tensor:
         if y_pred.ndim != 4:
@@ -224,7 +225,7 @@ def _sections(
     labels: np.ndarray | str | os.PathLike[str], proposal: np.ndarray | str | os.PathLike[str]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Labels as bool and the proposal in at least single precision, both (D, H, W), read and checked."""
-    labels, proposal = _array(labels), _array(proposal)
+    labels, proposal = as_array(labels), as_array(proposal)
     if labels.shape != proposal.shape or labels.ndim not in (2, 3) or labels.size == 0:
         raise ValueError(
             f"labels of shape {labels.shape} and a proposal of shape {proposal.shape}: "
@@ -235,6 +236,13 @@ def _sections(
     if not np.isfinite(labels).all():
         num_bad = np.count_nonzero(~np.isfinite(labels))
         raise ValueError(f"{num_bad} of the labels are NaN or infinite: numbers are expected, zero outside cells")
+    proposal = checked_probabilities(proposal)
+    shape = (-1, *labels.shape[-2:])
+    return (labels != 0).reshape(shape), proposal.reshape(shape)
+
+
+def checked_probabilities(proposal: np.ndarray) -> np.ndarray:
+    """Probabilities in at least single precision; errors as `isbi2012_scores` has them."""
     if proposal.dtype.kind not in "bf":
         raise TypeError(
             f"a proposal of type {proposal.dtype}: probabilities in floating point are expected; "
@@ -245,16 +253,7 @@ def _sections(
     low, high = float(proposal.min()), float(proposal.max())
     if not (low >= -_ROUNDING and high <= 1 + _ROUNDING):  # false for NaN too
         raise ValueError(f"the proposal's values go from {low} to {high}: probabilities in [0, 1] are expected")
-    shape = (-1, *labels.shape[-2:])
-    return (labels != 0).reshape(shape), proposal.reshape(shape)
+    return proposal
 
 
 _ROUNDING = 1e-3  # a softmax in half precision leaves [0, 1] by this much; logits and grey values by more
-
-
-def _array(stack: np.ndarray | str | os.PathLike[str]) -> np.ndarray:
-    if isinstance(stack, str | os.PathLike):
-        import tifffile  # needed for paths only
-
-        return tifffile.imread(stack)
-    return np.asarray(stack)
