@@ -23,12 +23,12 @@ demo: install
 	$(RUN) training --config_file bundles/isbi/train.json $(NARROW) --output_dir $(DEMO)/training \
 		--epochs 24 --val_interval 6 --learning_rate 0.001 --optimizer $(ADAM)
 	$(RUN) evaluating --config_file "['bundles/isbi/train.json','bundles/isbi/evaluate.json']" $(NARROW) \
-		--output_dir $(DEMO)/evaluation
+		--training_dir $(DEMO)/training --output_dir $(DEMO)/evaluation
 	$(RUN) inference --config_file bundles/isbi/inference.json $(NARROW) --output_dir $(DEMO)/prediction
 	@echo; echo "scores on sections that were not trained on ($(DEMO)/evaluation/metrics.csv):"
 	@cat $(DEMO)/evaluation/metrics.csv
 	@echo "predicted stack: $(CURDIR)/$(DEMO)/prediction/test-volume_label.tif"
-	@echo "input | truth | probability | prediction: $(CURDIR)/$(DEMO)/evaluation/pictures/section_000.png"
+	@echo "report with learning curves and pictures: $(CURDIR)/$(DEMO)/evaluation/report.html"
 
 test: install
 	$(BIN)/python -m pytest

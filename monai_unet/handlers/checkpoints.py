@@ -100,8 +100,7 @@ class SaveLast:
                 )
 
     def _objects(self, engine: Trainer) -> dict[str, Any]:
-        scaler = getattr(engine, "scaler", None)  # of mixed precision, made by MONAI when the run starts
-        return {**self.objects, "trainer": engine, **({} if scaler is None else {"scaler": scaler})}
+        return {**self.objects, "trainer": engine}
 
 
 class SaveBest:

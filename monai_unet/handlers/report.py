@@ -1,0 +1,332 @@
+"""The report of an evaluation: one HTML file with scores, learning curves and pictures, worst sections first."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import monai
+import numpy as np
+import torch
+from ignite.engine import Engine, Events
+from ignite.metrics import Metric
+from monai.handlers import IgniteMetricHandler
+from monai.utils import convert_data_type
+from numpy.typing import ArrayLike
+
+from monai_unet import __version__, report
+from monai_unet.io import written_aside
+from monai_unet.metrics import IsbiScore
+from monai_unet.metrics.section_metric import SectionMetric
+from monai_unet.metrics.section_statistics import SCORES
+from monai_unet.metrics.split_merge import split_merge
+from monai_unet.transforms.instances import label_instances
+
+logger = logging.getLogger(__name__)
+
+INLINE_SIDE = 768
+"""Pixels a side that a picture has in the page at most."""
+
+
+class SaveReport:
+    """Write `report.html`, and the pictures of every section in full size beside it; attached to an evaluator.
+
+    A section is a dictionary in the engine's output; what is not there is taken from its batch. It has `image`
+    (1, H, W); `label` (1, H, W), the class of each pixel; `pred` (C, H, W), probabilities. It may have `cells`
+    (1, H, W), one integer a true cell, else they are the 4-connected components of `label`; `instances` (1, H, W), one
+    integer a predicted object; `ignore` (1, H, W), not 0 where the truth is unknown; and `name`.
+
+    With one channel (inside) or two (outside, inside) the error map shows cells that are split, merged or missed, by
+    `split_merge`. With more, one a class, it shows the wrong pixels.
+
+    Args:
+        output_dir: folder of `report.html`, of `pictures/section_000.png` and so on in the order of evaluation, and of
+            `curves/`; the files are written aside and renamed.
+        title: of the page.
+        threshold: above it a pixel is predicted inside, in pictures and counts; scores have thresholds of their own.
+        min_size: predicted objects of fewer pixels are background, as in `label_instances`.
+        instances: makes objects, integers (H, W), from the probability of inside, (H, W); when left out they are the
+            4-connected components of what is above the threshold. Not used for a section that brings `instances`.
+        metrics: the evaluator's metrics by their names, for best thresholds and values of single sections.
+        reference: rows to compare with; by name, values by the names of metrics.
+        reference_note: a sentence on those rows, such as that they are of other images.
+        training_dir: folder of the training's TensorBoard events, for the learning curves.
+        facts: what was evaluated, by name, such as the file of the weights; shown as it is.
+
+    Raises:
+        TypeError: when a reference value is not a number.
+        ValueError: when the threshold is not in [0, 1].
+    """
+
+    def __init__(
+        self,
+        output_dir: str | Path,
+        title: str = "Evaluation",
+        threshold: float = 0.5,
+        min_size: int = 0,
+        instances: Callable[[np.ndarray], np.ndarray] | None = None,
+        metrics: Mapping[str, Metric] | None = None,
+        reference: Mapping[str, Mapping[str, float | None]] | None = None,
+        reference_note: str = "",
+        training_dir: str | Path | None = None,
+        facts: Mapping[str, object] | None = None,
+    ) -> None:
+        if not 0 <= threshold <= 1:
+            raise ValueError(f"threshold is {threshold}, expected a probability in [0, 1]")
+        for name, values in (reference or {}).items():
+            for metric, value in values.items():
+                if not (value is None or isinstance(value, int | float)):
+                    raise TypeError(f"reference {name!r} has {metric} = {value!r}, expected a number, or None")
+        self.output_dir = Path(output_dir)
+        self.title = title
+        self.threshold = threshold
+        self.min_size = min_size
+        self.instances = instances
+        self.metrics = dict(metrics or {})
+        self.reference = dict(reference or {})
+        self.reference_note = reference_note
+        self.training_dir = training_dir
+        self.facts = dict(facts or {})
+        self._sections: list[_Assessed] = []
+
+    def attach(self, engine: Engine) -> None:
+        """Listen to the evaluator."""
+        engine.add_event_handler(Events.STARTED, self._restart)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self)
+        engine.add_event_handler(Events.COMPLETED, self._write)
+
+    def __call__(self, engine: Engine) -> None:
+        """Write the pictures of a batch."""
+        outputs: Any = engine.state.output
+        batch: Any = engine.state.batch
+        if not (isinstance(batch, list) and all(isinstance(sample, dict) for sample in batch)):
+            batch = [{}] * len(outputs)  # an engine that does not decollate
+        for sample, output in zip(batch, outputs, strict=True):
+            self._sections.append(self._assess({**sample, **output}))
+
+    def _restart(self) -> None:
+        self._sections = []
+
+    def _assess(self, sample: Mapping[str, Any]) -> _Assessed:
+        """Draw a section, write its picture and count its errors."""
+        index = len(self._sections)
+        image, label, pred = (_array(sample[key]) for key in ("image", "label", "pred"))
+        unknown = _array(sample["ignore"])[0] > 0 if "ignore" in sample else None
+        has_unknown = unknown is not None and bool(unknown.any())
+        if len(pred) > 2:
+            panels, counts, num_errors = _classes(label[0], pred, unknown)
+        else:
+            cells = _array(sample["cells"])[0] if "cells" in sample else label_instances(label[0] > 0)
+            panels, counts, num_errors = _cells(cells, self._objects(sample, pred[-1]), pred[-1], unknown)
+        panels = {"image": report.grey(image[0]), **panels}
+        name = f"section_{index:03d}.png"
+        with written_aside(self.output_dir / "pictures" / name) as temporary:
+            temporary.write_bytes(report.png(report.side_by_side(list(panels.values()))))
+        title = str(sample.get("name", f"section {index}"))
+        shown = [
+            report.Panel(caption, f"{caption} of {title}", report.png(panel, INLINE_SIDE))
+            for caption, panel in panels.items()
+        ]
+        section = report.Section(index, title, shown, f"pictures/{name}", counts)
+        return _Assessed(section, num_errors, len(pred), has_unknown)
+
+    def _objects(self, sample: Mapping[str, Any], inside: np.ndarray) -> np.ndarray:
+        if "instances" in sample:
+            return _array(sample["instances"])[0]
+        if self.instances is not None:
+            return self.instances(inside)
+        return label_instances(inside > self.threshold, self.min_size)
+
+    def _write(self, engine: Engine) -> None:
+        state = engine.state
+        key = getattr(state, "key_metric_name", None)
+        values = self._values_of_sections(getattr(state, "metric_details", {}))
+        columns = [
+            report.Column(name, _higher_is_better(engine, name), name == key)
+            for name in dict.fromkeys([*state.metrics, *(name for row in self.reference.values() for name in row)])
+        ]
+        sections = list(self._sections)
+        if key in values:
+            sign = 1 if _higher_is_better(engine, key) else -1
+            sections.sort(key=lambda one: _nan_first(sign * values[key][one.section.index]))
+            order = f"Worst first, by {key}."
+        else:
+            sections.sort(key=lambda one: -one.num_errors)
+            order = "Those with most errors first."
+        hint = (
+            "A predicted object has the colour of the cell that it shows most of." if self._num_classes() <= 2 else ""
+        )
+        curves, no_curves = self._curves(engine)
+        page = report.Page(
+            title=self.title,
+            date=datetime.now().astimezone().strftime("%d %B %Y, %H:%M %Z"),
+            facts=self._facts(),
+            columns=columns,
+            rows=self._rows(state.metrics),
+            note=self.reference_note if self.reference else "",
+            sections=[one.section for one in sections],
+            order=order,
+            values=values,
+            hint=hint,
+            legend=self._legend(),
+            curves=curves,
+            no_curves=no_curves,
+        )
+        with written_aside(self.output_dir / "report.html") as temporary:
+            temporary.write_text(report.render(page), encoding="utf-8")
+        logger.info(f"report: {self.output_dir / 'report.html'}")
+
+    def _facts(self) -> dict[str, object]:
+        facts = {"number of sections": len(self._sections), **self.facts}
+        if self._num_classes() <= 2:
+            facts["objects in pictures"] = self._how_objects_are_made()
+        versions = f"monai-unet {__version__}, MONAI {monai.__version__}, PyTorch {torch.__version__}"
+        return {**facts, "software": versions}
+
+    def _how_objects_are_made(self) -> str:
+        if self.instances is not None:
+            return "by a function given"
+        size = f", of {self.min_size} pixels at least" if self.min_size else ""
+        return f"parts above probability {self.threshold:g}{size}, where the data bring none"
+
+    def _num_classes(self) -> int:
+        return max((one.num_classes for one in self._sections), default=0)
+
+    def _rows(self, values: Mapping[str, Any]) -> list[report.Row]:
+        rows = [report.Row("this evaluation", {name: _scalar(value) for name, value in values.items()}, "own")]
+        thresholds = {
+            name: metric.metric_fn.best_threshold()
+            for name, metric in self.metrics.items()
+            if isinstance(metric, IgniteMetricHandler) and hasattr(metric.metric_fn, "best_threshold")
+        }
+        if thresholds:
+            rows.append(report.Row("at its best threshold", thresholds, "threshold"))
+        return rows + [report.Row(name, row) for name, row in self.reference.items()]
+
+    def _values_of_sections(self, details: Mapping[str, Any]) -> dict[str, list[float]]:
+        """By metric, a value a section, of the metrics that were given and keep such values."""
+        values = {}
+        for name, handler in self.metrics.items():
+            found, metric = details.get(name), getattr(handler, "metric_fn", None)
+            if found is None:
+                continue
+            rows = _array(found).astype(np.float64)
+            if isinstance(metric, IsbiScore):  # what the score is made of at each threshold
+                best = metric.thresholds.index(metric.best_threshold())
+                rows = SCORES[metric.score].value(rows[:, best])
+            elif isinstance(metric, SectionMetric):
+                rows = np.array([metric.score_of(row[None]) for row in rows])
+            elif rows.ndim == 2:  # MONAI's metrics keep a value for each class
+                rows = np.array([_mean(row) for row in rows])
+            if rows.shape == (len(self._sections),):
+                values[name] = rows.tolist()
+        return values
+
+    def _curves(self, engine: Engine) -> tuple[list[report.Curve], str]:
+        if self.training_dir is None:
+            return [], "No folder of a training was given (training_dir), so there are no learning curves."
+        curves = []
+        for name, (steps, values) in report.read_curves(self.training_dir).items():
+            png = report.draw_curve(name, steps, values, _higher_is_better(engine, name))
+            with written_aside(self.output_dir / "curves" / f"{name.replace('/', '_')}.png") as temporary:
+                temporary.write_bytes(png)
+            last = f"last value {report.number(float(values[-1]))}"
+            curves.append(report.Curve(name, report.Panel(name, f"curve of {name}, {last}", png)))
+        return curves, f"There are no TensorBoard events in {self.training_dir}, so there are no learning curves."
+
+    def _legend(self) -> dict[str, tuple[str, str]]:
+        num_classes = self._num_classes()
+        if num_classes > 2:
+            colours = report.class_colours(np.arange(num_classes)[None])[0].tolist()
+            legend = {f"class {index}": (_css(colour), "") for index, colour in enumerate(colours)}
+            legend["wrong class"] = (_css(report.MISSED_COLOUR), "in the error map")
+        else:
+            legend = {
+                "split": (_css(report.SPLIT_COLOUR), "two or more objects in a cell"),
+                "merged": (_css(report.MERGED_COLOUR), "cells that share an object"),
+                "missed": (_css(report.MISSED_COLOUR), "no object holds more than half of the cell"),
+                "hit": (_css(report.HIT_COLOUR), "one cell, one object"),
+                "lighter": (
+                    _css(report.lighter(report.MERGED_COLOUR)),
+                    "in a cell, no object; beside it, what joins cells",
+                ),
+            }
+        if any(one.has_unknown for one in self._sections):
+            legend["unknown"] = ("hatched", "no truth there")
+        return legend
+
+
+@dataclass(frozen=True)
+class _Assessed:
+    section: report.Section
+    num_errors: int
+    num_classes: int
+    has_unknown: bool
+
+
+def _cells(
+    cells: np.ndarray, objects: np.ndarray, inside: np.ndarray, unknown: np.ndarray | None
+) -> tuple[dict[str, np.ndarray], dict[str, int], int]:
+    """Pictures, counts and the number of errors of a section with cells."""
+    known_cells, known_objects = (
+        labels if unknown is None else np.where(unknown, 0, labels) for labels in (cells, objects)
+    )
+    found = split_merge(known_cells, known_objects)
+    panels = {
+        "truth": report.distinct_colours(cells),
+        "prediction": report.distinct_colours(report.same_colours(cells, objects)),
+        "probability": report.grey(inside, 0, 1),
+        "errors": report.error_map(found.code, known_objects, found.merging_objects, unknown),
+    }
+    num_cells = len(np.unique(known_cells[known_cells > 0]))
+    became = {"hit": found.hits, "split": found.splits, "merged": found.mergers, "missed": found.missed}
+    counts = {"cells": num_cells, **{name: len(ids) for name, ids in became.items()}}
+    return panels, counts, num_cells - len(found.hits)
+
+
+def _classes(
+    label: np.ndarray, pred: np.ndarray, unknown: np.ndarray | None
+) -> tuple[dict[str, np.ndarray], dict[str, int], int]:
+    """Pictures, counts and the number of errors of a section with several classes."""
+    truth, prediction = label.astype(np.int64), pred.argmax(0)
+    known = np.ones(truth.shape, bool) if unknown is None else ~unknown
+    num_wrong = int(((truth != prediction) & known).sum())
+    panels = {
+        "truth": report.class_colours(truth),
+        "prediction": report.class_colours(prediction),
+        "probability of the predicted class": report.grey(pred.max(0), 0, 1),
+        "errors": report.wrong_pixels(truth, prediction, unknown),
+    }
+    return panels, {"pixels": int(known.sum()), "wrong pixels": num_wrong}, num_wrong
+
+
+def _higher_is_better(engine: Engine, name: str) -> bool:
+    if name == getattr(engine.state, "key_metric_name", None) and hasattr(engine, "metric_cmp_fn"):
+        return bool(engine.metric_cmp_fn(1.0, 0.0))  # what the best weights are chosen by
+    return not any(word in name.lower() for word in ("error", "loss", "mismatch", "distance"))
+
+
+def _scalar(value: Any) -> float | None:
+    return float(value) if np.size(value) == 1 else None
+
+
+def _mean(row: np.ndarray) -> float:
+    known = row[~np.isnan(row)]
+    return float(known.mean()) if len(known) else math.nan
+
+
+def _nan_first(value: float) -> tuple[bool, float]:
+    return not math.isnan(value), value
+
+
+def _css(colour: ArrayLike) -> str:
+    return "#" + np.asarray(colour, np.uint8).tobytes().hex()
+
+
+def _array(tensor: torch.Tensor) -> np.ndarray:
+    return convert_data_type(tensor, np.ndarray)[0]

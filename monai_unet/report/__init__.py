@@ -1,0 +1,45 @@
+"""Floor 1: the page of an evaluation: pictures, learning curves and tables as one HTML file that needs nothing else."""
+
+from monai_unet.report.curves import draw_curve, read_curves
+from monai_unet.report.page import Column, Curve, Page, Panel, Row, Section, number, render
+from monai_unet.report.pictures import (
+    HIT_COLOUR,
+    MERGED_COLOUR,
+    MISSED_COLOUR,
+    SPLIT_COLOUR,
+    class_colours,
+    distinct_colours,
+    error_map,
+    grey,
+    lighter,
+    png,
+    same_colours,
+    side_by_side,
+    wrong_pixels,
+)
+
+__all__ = [
+    "HIT_COLOUR",
+    "MERGED_COLOUR",
+    "MISSED_COLOUR",
+    "SPLIT_COLOUR",
+    "Column",
+    "Curve",
+    "Page",
+    "Panel",
+    "Row",
+    "Section",
+    "class_colours",
+    "distinct_colours",
+    "draw_curve",
+    "error_map",
+    "grey",
+    "lighter",
+    "number",
+    "png",
+    "read_curves",
+    "render",
+    "same_colours",
+    "side_by_side",
+    "wrong_pixels",
+]
