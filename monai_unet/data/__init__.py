@@ -3,6 +3,7 @@
 from monai_unet.data.fetch import download, install_files, safe_extract
 from monai_unet.data.fingerprint import fingerprint
 from monai_unet.data.isbi2012 import StackSummary, check_isbi2012, default_dataset, prepare_isbi2012
+from monai_unet.data.labelled_files import labelled_files, named, split_files
 from monai_unet.data.split import split_sections
 from monai_unet.data.synthetic import synthetic_sections, write_synthetic
 
@@ -13,8 +14,11 @@ __all__ = [
     "download",
     "fingerprint",
     "install_files",
+    "labelled_files",
+    "named",
     "prepare_isbi2012",
     "safe_extract",
+    "split_files",
     "split_sections",
     "synthetic_sections",
     "write_synthetic",

@@ -15,19 +15,29 @@ from monai_unet.io import read_stack
 
 
 def read_labelled_sections(
-    image: str | Path, label: str | Path, instances: bool = False
+    image: str | Path,
+    label: str | Path,
+    instances: bool = False,
+    num_classes: int = 2,
+    ignore_label: int | None = None,
+    partly_annotated: bool = False,
 ) -> list[dict[str, torch.Tensor | str]]:
     """The sections of an image file and of the label file that belongs to it.
 
     Args:
         image: grey image file, as `read_stack` reads it.
         label: label file of the same shape.
-        instances: False for a map of two values, the smaller is background and the cells are its 4-connected
-            components; True for one integer a cell, 0 for background.
+        instances: True for one integer a cell, 0 for background; False for a map of classes.
+        num_classes: of a map of classes, which holds 0 (background) to num_classes - 1. A map of two classes may have
+            any two values, as 0 and 255; the smaller one is background.
+        ignore_label: the value of pixels of which nothing is known.
+        partly_annotated: only some cells are labelled, so nothing is known of the background.
 
     Returns:
-        A dictionary a section: `image` float32 (1, H, W); `label` float32 (1, H, W), 1 inside cells and 0 outside;
-        `cells` int32 (1, H, W), one number a cell; `name`, which says the file and the section.
+        A dictionary a section: `image` float32 (1, H, W); `label` float32 (1, H, W), the class, 1 inside cells and 0
+        outside where there are two; `cells` int32 (1, H, W), one number a cell, which are the 4-connected parts of
+        one class in a map of classes; `ignore` uint8 (1, H, W), 1 where nothing is known; `name`, which says the file
+        and the section.
 
     Raises:
         FileNotFoundError, ValueError: when a file cannot be used; the message names it.
@@ -38,32 +48,48 @@ def read_labelled_sections(
             f"{image} has the shape {pixels.shape} and its labels {label} have {labels.shape}; "
             "expected one label pixel for each pixel, section by section"
         )
+    ignore = np.zeros(labels.shape, bool) if ignore_label is None else labels == ignore_label
+    known = labels[~ignore]
     if instances:
-        if labels.dtype.kind not in "ui":
-            raise ValueError(f"{label} holds values of type {labels.dtype}; expected one whole number a cell")
-        cells = labels.astype(np.int32)
-    else:
-        values = np.unique(labels)
-        if len(values) != 2:
-            shown = ", ".join(map(str, values[:5])) + (", ..." if len(values) > 5 else "")
+        if (known % 1).any() or known.min(initial=0) < 0:
             raise ValueError(
-                f"{label} holds {len(values)} different values ({shown}); expected two, the larger one inside cells "
-                "and the smaller one on membranes, as ISBI 2012 has 255 and 0"
+                f"{label} holds values of type {labels.dtype} that are negative or not whole; expected one whole number "
+                "a cell, 0 for background"
             )
-        inside = (labels == values[1]).astype(np.uint8)
-        cells = np.stack([connected_components(section, connectivity=1) for section in inside]).astype(np.int32)
-    sections: list[dict[str, torch.Tensor | str]] = []
-    for index in range(len(pixels)):
-        one = torch.from_numpy(cells[index][None])
-        sections.append(
-            {
-                "image": torch.from_numpy(pixels[index][None].astype(np.float32)),
-                "label": (one > 0).float(),
-                "cells": one,
-                "name": f"{Path(image).name} section {index}",
-            }
+        cells = np.where(ignore, 0, labels).astype(np.int32)
+        classes = (cells > 0).astype(np.float32)
+    else:
+        some = known.min() if known.size else 0  # the place of unknown pixels, which mask the result again
+        classes = np.where(ignore, 0, _classes(np.where(ignore, some, labels), num_classes, label))
+        cells = np.stack([connected_components(section, connectivity=1) for section in classes]).astype(np.int32)
+    if partly_annotated:
+        ignore |= cells == 0
+    return [
+        {
+            "image": torch.from_numpy(pixels[index][None].astype(np.float32)),
+            "label": torch.from_numpy(classes[index][None].astype(np.float32)),
+            "cells": torch.from_numpy(cells[index][None]),
+            "ignore": torch.from_numpy(ignore[index][None].astype(np.uint8)),
+            "name": f"{Path(image).name} section {index}" if len(pixels) > 1 else Path(image).name,
+        }
+        for index in range(len(pixels))
+    ]
+
+
+def _classes(labels: np.ndarray, num_classes: int, path: str | Path) -> np.ndarray:
+    """A map of classes from what a file holds: its values, or which of two values."""
+    values = np.unique(labels)
+    if num_classes == 2 and len(values) <= 2:
+        return (labels == values[-1]) & (values[-1] > 0)
+    if len(values) > num_classes or values[0] < 0 or values[-1] >= num_classes or (values % 1).any():
+        shown = ", ".join(f"{value:g}" for value in values[:5]) + (", ..." if len(values) > 5 else "")
+        expected = (
+            "two, the larger one inside cells and the smaller one outside, as ISBI 2012 has 255 and 0"
+            if num_classes == 2
+            else f"whole numbers from 0 to {num_classes - 1}, a number a class"
         )
-    return sections
+        raise ValueError(f"{path} holds {len(values)} different values ({shown}); expected {expected}")
+    return labels
 
 
 class SectionDataset(CacheDataset):
@@ -71,9 +97,9 @@ class SectionDataset(CacheDataset):
 
     Args:
         data: files, `{"image": path, "label": path}` each; a file may hold one section or many, and `"sections"` may
-            name those to use, counted from 0; all when left out.
+            name those to use, counted from 0; all when left out. `"partly_annotated"` as in `read_labelled_sections`.
         transform: applied to a section as `read_labelled_sections` gives it; random transforms come last.
-        instances: what the label files hold, see `read_labelled_sections`.
+        instances, num_classes, ignore_label: what the label files hold, see `read_labelled_sections`.
         progress: show a bar while the sections are prepared.
 
     Raises:
@@ -85,11 +111,20 @@ class SectionDataset(CacheDataset):
         data: Sequence[Mapping[str, Any]],
         transform: Sequence[Callable] | Callable,
         instances: bool = False,
+        num_classes: int = 2,
+        ignore_label: int | None = None,
         progress: bool = False,
     ) -> None:
         chosen: list[dict[str, Any]] = []
         for files in data:
-            found = read_labelled_sections(files["image"], files["label"], instances)
+            found = read_labelled_sections(
+                files["image"],
+                files["label"],
+                instances,
+                num_classes,
+                ignore_label,
+                files.get("partly_annotated", False),
+            )
             indices = files.get("sections", range(len(found)))
             missing = [index for index in indices if not 0 <= index < len(found)]
             if missing:

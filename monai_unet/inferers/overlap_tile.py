@@ -10,6 +10,7 @@ from monai.data import MetaTensor
 from monai.inferers import Inferer
 from tqdm import tqdm
 
+from monai_unet.inferers.rotations import check_rotations, mean_over_rotations
 from monai_unet.inferers.tiling import (
     Geometry,
     Span,
@@ -42,7 +43,9 @@ class OverlapTileInferer(Inferer):
             last.
         sw_device: where tiles are computed; when left out, where the image lies.
         device: where the output is put together; when left out, where the image lies.
-        amp_dtype: for mixed precision, what the network computes in, as in `torch.autocast`.
+        amp_dtype: for mixed precision, what the network computes in, as in `torch.autocast`; float32 or None for none.
+        rotations: how many turned or mirrored versions of a tile are predicted and averaged, 1 to 8; the paper took 7.
+            See `mean_over_rotations`.
         progress: show a bar.
 
     Raises:
@@ -70,6 +73,7 @@ class OverlapTileInferer(Inferer):
         sw_device: torch.device | str | None = None,
         device: torch.device | str | None = None,
         amp_dtype: torch.dtype | None = None,
+        rotations: int = 1,
         progress: bool = False,
     ) -> None:
         super().__init__()
@@ -78,6 +82,7 @@ class OverlapTileInferer(Inferer):
             raise ValueError(f"tile {tile}: one positive number, or {spatial_dims} of them")
         if self.tile is not None and geometry is not None:
             geometry.step(min(self.tile))  # refuse a tile below the lattice now, not after an epoch
+        check_rotations(rotations)
         if sw_batch_size < 1:
             raise ValueError(f"sw_batch_size {sw_batch_size}: 1 or more")
         self.memory = memory if memory == "free" else parse_memory(memory)
@@ -88,6 +93,7 @@ class OverlapTileInferer(Inferer):
         self.sw_device = sw_device
         self.device = device
         self.amp_dtype = amp_dtype
+        self.rotations = rotations
         self.progress = progress
 
     def __call__(
@@ -129,8 +135,10 @@ class OverlapTileInferer(Inferer):
         groups = list(_batches(len(image), list(tiles(axes)), self.sw_batch_size))
         for group in tqdm(groups, unit="batch", disable=not self.progress):
             patches = [read_mirrored(_reader(image[b : b + 1]), sizes, tile).to(sw_device) for b, tile in group]
-            with torch.autocast(sw_device.type, self.amp_dtype, enabled=self.amp_dtype is not None):
-                whole = network(torch.cat(patches), *args, **kwargs)
+            with torch.autocast(sw_device.type, self.amp_dtype, enabled=self.amp_dtype not in (None, torch.float32)):
+                whole = mean_over_rotations(
+                    lambda patch: network(patch, *args, **kwargs), torch.cat(patches), self.rotations
+                )
             for (b, tile), prediction in zip(group, whole.split(1), strict=True):
                 filled = crop_to_tile(prediction, tile, geometry)
                 if output is None:

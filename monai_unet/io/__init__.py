@@ -6,7 +6,7 @@ Readers and writers of a format import its package when they are used: `monai_un
 
 from monai_unet.io.aside import written_aside
 from monai_unet.io.source import SOURCE_SUFFIXES, Box, ImageInfo, ImageSource, check_finite, open_source
-from monai_unet.io.stack import READ_SUFFIXES, count_sections, image_files, read_stack
+from monai_unet.io.stack import READ_SUFFIXES, count_sections, image_files, read_stack, stem
 
 __all__ = [
     "READ_SUFFIXES",
@@ -19,5 +19,6 @@ __all__ = [
     "image_files",
     "open_source",
     "read_stack",
+    "stem",
     "written_aside",
 ]

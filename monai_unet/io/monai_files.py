@@ -6,6 +6,7 @@ refuses a damaged NIfTI, `LoadImage` goes on to ITK, which fills up with zeros.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,10 @@ import numpy as np
 from monai.config import DtypeLike, NdarrayOrTensor, PathLike
 from monai.data import ImageReader, ImageWriter, NibabelWriter
 from monai.data.utils import is_supported_format
-from monai.utils import MetaKeys, SpaceKeys, convert_data_type, ensure_tuple
+from monai.utils import ImageMetaKey, MetaKeys, SpaceKeys, convert_data_type, ensure_tuple
 
 from monai_unet.io.aside import written_aside
-from monai_unet.io.stack import READ_SUFFIXES, read_stack
+from monai_unet.io.stack import READ_SUFFIXES, read_stack, stem
 
 
 class StackReader(ImageReader):
@@ -70,6 +71,8 @@ class TiffWriter(ImageWriter):
     0 or 1 are written as 0 and 255, black and white in any viewer and the values of the challenge's labels.
     """
 
+    black_and_white = True
+
     def __init__(self, output_dtype: DtypeLike = np.float32, scale: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.output_dtype = output_dtype
@@ -84,6 +87,7 @@ class TiffWriter(ImageWriter):
                     "holds one; choose a class or take the argmax first"
                 )
             array = array.squeeze(channel_dim)
+        _check_range(array, self.output_dtype)
         self.data_obj = array.T
 
     def set_metadata(self, meta_dict: Mapping | None = None, resample: bool = True, **options: Any) -> None:
@@ -95,10 +99,16 @@ class TiffWriter(ImageWriter):
 
         super().write(filename, verbose=verbose)
         array = np.ascontiguousarray(self.data_obj, dtype=self.output_dtype)
-        if array.dtype == np.uint8 and array.max(initial=0) <= 1:
+        if self.black_and_white and array.dtype == np.uint8 and array.max(initial=0) <= 1:
             array = array * np.uint8(255)
         with written_aside(filename) as temporary:
             tifffile.imwrite(temporary, array, photometric="minisblack", compression="zlib", metadata=None)
+
+
+class ClassMapWriter(TiffWriter):
+    """The same for a map of classes, whose 1 stays 1."""
+
+    black_and_white = False
 
 
 class NiftiWriter(NibabelWriter):
@@ -108,6 +118,7 @@ class NiftiWriter(NibabelWriter):
         self, data_array: NdarrayOrTensor, channel_dim: int | None = 0, squeeze_end_dims: bool = True, **kwargs: Any
     ) -> None:
         """Take the pixels; only the section axis that MONAI adds to a picture is taken away again."""
+        _check_range(convert_data_type(data_array, np.ndarray)[0], self.output_dtype)
         is_volume = data_array.ndim - (channel_dim is not None) == 3
         super().set_data_array(data_array, channel_dim, squeeze_end_dims=not is_volume, **kwargs)
         if is_volume and self.data_obj.shape[-1] == 1:
@@ -117,3 +128,23 @@ class NiftiWriter(NibabelWriter):
         """Write aside and rename."""
         with written_aside(filename) as temporary:
             super().write(temporary, verbose=False, **obj_kwargs)  # its line would name the temporary file
+
+
+def _check_range(array: np.ndarray, dtype: DtypeLike) -> None:
+    """Raise OverflowError where a cast to an integer type would take one number for another."""
+    dtype = np.dtype(dtype)
+    if dtype.kind in "ui" and array.max(initial=0) > np.iinfo(dtype).max:
+        raise OverflowError(
+            f"a prediction goes up to {array.max()}, and {dtype} ends at {np.iinfo(dtype).max}: take fewer objects (a "
+            "larger --min_size), or a wider type"
+        )
+
+
+def challenge_name(meta_dict: Mapping, saver: Any) -> dict[str, Any]:
+    """Name of a result for MONAI's `SaveImage(output_name_formatter=...)`: `t012.tif` gives `mask012.tif`.
+
+    The Cell Tracking Challenge asks for that; an image of any other name gives `NAME_instances`.
+    """
+    name = stem(str(meta_dict[ImageMetaKey.FILENAME_OR_OBJ]))
+    frame = re.fullmatch(r"t(\d{3,})", name)
+    return {"subject": f"mask{frame[1]}" if frame else f"{name}_instances", "idx": None}

@@ -58,13 +58,18 @@ def image_files(path: str | Path) -> list[str]:
     files = sorted(str(path / name) for name in names if name.lower().endswith(READ_SUFFIXES))
     if not files:
         raise FileNotFoundError(f"{path} holds no image; expected {', '.join(READ_SUFFIXES)}")
-    stems = [_SUFFIX.sub("", Path(file).name) for file in files]
+    stems = [stem(file) for file in files]
     twice = sorted({stem for stem in stems if stems.count(stem) > 1})
     if twice:
         raise ValueError(
             f"{path} holds several images named {', '.join(twice)}: their results would overwrite each other"
         )
     return files
+
+
+def stem(path: str | Path) -> str:
+    """Name of an image file without its folder and its ending; `.nii.gz` is one ending."""
+    return _SUFFIX.sub("", Path(path).name)
 
 
 def count_sections(path: str | Path) -> int:

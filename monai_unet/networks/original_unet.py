@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from monai.networks.layers.factories import Conv, Pool
 from torch import nn
 
 from monai_unet.geometry import ValidGeometry
+from monai_unet.networks.standardised_conv import StandardisedConv2d, StandardisedConv3d
 
 VARIANTS = ("paper", "release")
+NORMALISATIONS = ("none", "weights")
 
 
 class OriginalUNet(nn.Module):
@@ -29,6 +31,8 @@ class OriginalUNet(nn.Module):
         convs_per_block: 3x3 convolutions in a block.
         variant: "paper" as Fig. 1 draws it, or "release" as the Caffe network of the authors' release computes it:
             a ReLU after every up-convolution, and as many channels out of the last up-convolution as go in.
+        normalisation: "none" as in the paper, or "weights": the 3x3 convolutions normalise their weights, see
+            `monai_unet.networks.standardised_conv`, which trains faster and adds one parameter a channel.
 
     Attributes:
         geometry: sizes and margin, `monai_unet.geometry.ValidGeometry`.
@@ -55,6 +59,7 @@ class OriginalUNet(nn.Module):
         dropout: float = 0.5,
         convs_per_block: int = 2,
         variant: str = "paper",
+        normalisation: str = "none",
     ) -> None:
         super().__init__()
         if spatial_dims not in (2, 3):
@@ -63,6 +68,8 @@ class OriginalUNet(nn.Module):
             raise ValueError(f"features {list(features)}: two levels or more, one channel or more each")
         if variant not in VARIANTS:
             raise ValueError(f"variant {variant!r}: one of {', '.join(VARIANTS)}")
+        if normalisation not in NORMALISATIONS:
+            raise ValueError(f"normalisation {normalisation!r}: one of {', '.join(NORMALISATIONS)}")
         depth = len(features) - 1
         self.geometry = ValidGeometry(depth, convs_per_block)
         self.bytes_per_pixel = 4 * 8 * features[0]
@@ -72,9 +79,10 @@ class OriginalUNet(nn.Module):
         self._smallest = self.geometry.smallest_input
 
         release = variant == "release"
+        conv = _CONVOLUTIONS[normalisation][spatial_dims - 2]
         levels = list(zip([in_channels, *features], features, strict=False))
         self.contracting = nn.ModuleList(
-            _block(spatial_dims, inputs, outputs, convs_per_block, dropout if level >= depth - 1 else 0.0)
+            _block(conv, inputs, outputs, convs_per_block, dropout if level >= depth - 1 else 0.0)
             for level, (inputs, outputs) in enumerate(levels)
         )
         self.pool = Pool[Pool.MAX, spatial_dims](kernel_size=2, stride=2)
@@ -84,7 +92,7 @@ class OriginalUNet(nn.Module):
             below, here = features[level + 1], features[level]
             up = below if release and level == 0 else here
             self.upsampling.append(_up_convolution(spatial_dims, below, up, relu=release))
-            self.expanding.append(_block(spatial_dims, up + here, here, convs_per_block))
+            self.expanding.append(_block(conv, up + here, here, convs_per_block))
         self.head = Conv[Conv.CONV, spatial_dims](features[0], out_channels, kernel_size=1)
         self.apply(_initialise)
 
@@ -116,13 +124,15 @@ class OriginalUNet(nn.Module):
                 )
 
 
-def _block(spatial_dims: int, inputs: int, outputs: int, convolutions: int, dropout: float = 0.0) -> nn.Sequential:
+_CONVOLUTIONS = {"none": (nn.Conv2d, nn.Conv3d), "weights": (StandardisedConv2d, StandardisedConv3d)}
+
+
+def _block(
+    conv: Callable[..., nn.Module], inputs: int, outputs: int, convolutions: int, dropout: float = 0.0
+) -> nn.Sequential:
     layers: list[nn.Module] = []
     for index in range(convolutions):
-        layers += [
-            Conv[Conv.CONV, spatial_dims](inputs if index == 0 else outputs, outputs, kernel_size=3),
-            nn.ReLU(inplace=True),
-        ]
+        layers += [conv(inputs if index == 0 else outputs, outputs, kernel_size=3), nn.ReLU(inplace=True)]
     if dropout:
         # element by element as in the release, where whole channels are never dropped
         layers.append(nn.Dropout(dropout))

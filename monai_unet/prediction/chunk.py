@@ -11,6 +11,7 @@ import numpy as np
 import torch
 import zarr
 
+from monai_unet.inferers.rotations import mean_over_rotations
 from monai_unet.inferers.tiling import Span, crop_to_tile, read_mirrored, spans
 from monai_unet.io.source import ImageSource, check_finite, open_source
 from monai_unet.io.zarr_store import PredictionStore
@@ -69,7 +70,7 @@ def predict_chunk(job: Job, index: tuple[int, ...]) -> None:
     patch = patch[:, 0] if flat else patch  # the section of a 2-D network
     geometry_tile = tile[-model.spatial_dims :]
     with _COMPUTING, torch.inference_mode():
-        logits = model.network(patch[None].to(job.device))
+        logits = mean_over_rotations(model.network, patch[None].to(job.device), model.rotations)
         probability = crop_to_tile(logits, geometry_tile, model.geometry).softmax(1)[0].cpu()
     store.write(index, _encode(probability, job).reshape([part.stop - part.start for part in store.box(index)]))
 

@@ -9,6 +9,7 @@ from monai_unet.transforms.instances import (
     label_instances,
     watershed_instances,
 )
+from monai_unet.transforms.separate_cells import SeparateCellsd, separate_cells
 from monai_unet.transforms.weight_map import WeightMap, WeightMapd, border_weight_map, class_balance
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Instances",
     "Instancesd",
     "RandElasticTiled",
+    "SeparateCellsd",
     "WeightMap",
     "WeightMapd",
     "border_weight_map",
@@ -23,5 +25,6 @@ __all__ = [
     "displacement_field",
     "label_blocks",
     "label_instances",
+    "separate_cells",
     "watershed_instances",
 ]

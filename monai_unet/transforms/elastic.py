@@ -42,9 +42,12 @@ class RandElasticTiled(Rand2DElasticd):
             unpadded network takes its input's size for the image and its output's size for label and weight.
         sigma: standard deviation of the displacements of the nodes, pixels.
         nodes: nodes along each axis of the tile.
-        prob: probability that a tile is deformed; otherwise it is only cut out, at a random place.
+        prob: probability that a tile is deformed, and turned by any angle; otherwise it is only cut out, at a random
+            place, which leaves its grey values as they are.
         rotate_range, shear_range, scale_range: as in MONAI's `RandAffine`; rotation in radians.
         flip_prob: probability of a mirror image, for each axis.
+        quarter_turns: whether each tile, deformed or not, is turned by 0, 90, 180 or 270 degrees too, and those not
+            deformed are mirrored as well; whole pixels, so nothing is interpolated.
         mode: interpolation of each key, "bilinear", "bicubic" or "nearest".
         padding_mode: what lies outside the section; "reflection" mirrors it about its outer pixels.
         device: where to resample; when left out, where the items lie.
@@ -68,6 +71,7 @@ class RandElasticTiled(Rand2DElasticd):
         shear_range: Any = None,
         scale_range: Any = None,
         flip_prob: float = 0.0,
+        quarter_turns: bool = False,
         mode: str | Sequence[str] = "bilinear",
         padding_mode: str | Sequence[str] = "reflection",
         device: torch.device | None = None,
@@ -95,6 +99,7 @@ class RandElasticTiled(Rand2DElasticd):
             raise ValueError(f"spatial_size {self.sizes}: tiles share their middle, so the differences must be even")
         self.nodes = nodes
         self.flip_prob = flip_prob
+        self.quarter_turns = quarter_turns
         # align_corners puts the mirror on the outer pixels, as np.pad(mode="reflect") does
         self.rand_2d_elastic.resampler = Resample(align_corners=True, norm_coords=False, dtype=np.float32)
 
@@ -111,10 +116,12 @@ class RandElasticTiled(Rand2DElasticd):
         inner = min(self.sizes)
         # where the smallest tile starts
         self._start = [self.R.randint(n - inner + 1) if n > inner else (n - inner) // 2 for n in section_size]
-        if not self._do_transform:
+        self._turns = self.R.randint(4) if self.quarter_turns else 0
+        if self._do_transform:
+            self.rand_2d_elastic.deform_grid.randomize((self.nodes, self.nodes))
+            self.rand_2d_elastic.rand_affine_grid.randomize()
+        elif not self.quarter_turns:
             return
-        self.rand_2d_elastic.deform_grid.randomize((self.nodes, self.nodes))
-        self.rand_2d_elastic.rand_affine_grid.randomize()
         self._flips = [-1.0 if self.R.random_sample() < self.flip_prob else 1.0 for _ in section_size]
 
     def __call__(self, data: Mapping[Hashable, NdarrayOrTensor]) -> dict[Hashable, NdarrayOrTensor]:
@@ -144,10 +151,14 @@ class RandElasticTiled(Rand2DElasticd):
         size = (max(self.sizes),) * 2
         grid = create_grid(size, dtype=torch.float32, device=device, backend="torch")
         assert isinstance(grid, torch.Tensor), "the torch backend makes tensors"
-        if not self._do_transform:
-            return grid
-        deform = self.rand_2d_elastic.deform_grid
-        nodes = torch.as_tensor(deform.rand_mag * deform.random_offset, dtype=torch.float32, device=device)
-        grid[:2] += displacement_field(nodes, size)
-        grid[:2] *= torch.tensor(self._flips, device=device)[:, None, None]
-        return self.rand_2d_elastic.rand_affine_grid(grid=grid, randomize=False)
+        if self._do_transform:
+            deform = self.rand_2d_elastic.deform_grid
+            nodes = torch.as_tensor(deform.rand_mag * deform.random_offset, dtype=torch.float32, device=device)
+            grid[:2] += displacement_field(nodes, size)
+        if self._do_transform or self.quarter_turns:
+            grid[:2] *= torch.tensor(self._flips, device=device)[:, None, None]
+        for _ in range(self._turns):
+            grid = torch.stack([-grid[1], grid[0], grid[2]])
+        if self._do_transform:
+            grid = self.rand_2d_elastic.rand_affine_grid(grid=grid, randomize=False)
+        return grid

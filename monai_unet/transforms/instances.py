@@ -317,6 +317,8 @@ class Instances(Transform):
         threshold: a pixel is foreground above it; 0.5 suits masks of 0 and 1 too.
         min_size: objects of fewer pixels are background.
         connectivity: 1 connects over edges (faces in 3-D), 2 over corners (edges) too; see `label_instances`.
+        section_axis: for a stack of pictures, the spatial axis that counts them; each is numbered by itself, from 1 on.
+            When left out, objects of a volume reach through its sections.
 
     Raises:
         ValueError: when `min_size` or `connectivity` is out of range.
@@ -328,11 +330,14 @@ class Instances(Transform):
 
     backend = [TransformBackends.NUMPY]  # noqa: RUF012 - MONAI's attribute
 
-    def __init__(self, threshold: float = 0.5, min_size: int = 0, connectivity: int = 1) -> None:
+    def __init__(
+        self, threshold: float = 0.5, min_size: int = 0, connectivity: int = 1, section_axis: int | None = None
+    ) -> None:
         _check_parameters(3, min_size, connectivity)
         self.threshold = threshold
         self.min_size = min_size
         self.connectivity = connectivity
+        self.section_axis = section_axis
 
     def __call__(self, probability: NdarrayOrTensor) -> NdarrayOrTensor:
         """The labels.
@@ -346,7 +351,13 @@ class Instances(Transform):
                 f"a probability of shape {tuple(array.shape)}: expected one channel, (1, H, W) or (1, D, H, W); of a "
                 "prediction of background and cells take the latter, prediction[1:]"
             )
-        labels = label_instances(array[0] > self.threshold, self.min_size, self.connectivity)
+        foreground = array[0] > self.threshold
+        if self.section_axis is None or foreground.ndim == 2:
+            labels = label_instances(foreground, self.min_size, self.connectivity)
+        else:
+            sections = np.moveaxis(foreground, self.section_axis, 0)
+            labels = np.stack([label_instances(section, self.min_size, self.connectivity) for section in sections])
+            labels = np.moveaxis(labels, 0, self.section_axis)
         return convert_to_dst_type(labels[None], probability, dtype=np.int32)[0]
 
 
@@ -358,6 +369,7 @@ class Instancesd(MapTransform):
         threshold: a pixel is foreground above it; 0.5 suits masks of 0 and 1 too.
         min_size: objects of fewer pixels are background.
         connectivity: 1 connects over edges (faces in 3-D), 2 over corners (edges) too; see `label_instances`.
+        section_axis: for a stack of pictures, the spatial axis that counts them; see `Instances`.
         allow_missing_keys: whether a sample may lack the probabilities.
 
     Example:
@@ -373,10 +385,11 @@ class Instancesd(MapTransform):
         threshold: float = 0.5,
         min_size: int = 0,
         connectivity: int = 1,
+        section_axis: int | None = None,
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
-        self.instances = Instances(threshold, min_size, connectivity)
+        self.instances = Instances(threshold, min_size, connectivity, section_axis)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """A copy of the sample with labels for probabilities; errors are those of `Instances`."""

@@ -178,16 +178,16 @@ def _merge(
     np.minimum(near, other_near, out=near)
 
 
-def class_balance(foreground: np.ndarray, ignore: np.ndarray | None = None) -> np.ndarray:
-    """The w_c of the weight map: both classes together weigh the same.
+def class_balance(classes: np.ndarray, ignore: np.ndarray | None = None) -> np.ndarray:
+    """The w_c of the weight map: all classes together weigh the same.
 
     The paper says that w_c balances the class frequencies, not how. Here a pixel of a class that covers the share f of
     the known pixels weighs 1 / (n f), with n the number of classes that occur: inversely proportional to the frequency,
     and 1 in the mean over the known pixels, so that the learning rate means the same with and without the balance.
-    Frequencies are those of the one image. Where a class is absent the other one weighs 1.
+    Frequencies are those of the one image. Where one class alone occurs it weighs 1.
 
     Args:
-        foreground: true (or not 0) inside cells; any shape.
+        classes: class of each pixel, as true or false (or 0 and 255), or one number a class; any shape.
         ignore: true (or not 0) at pixels whose class is not known; same shape. They are not counted and weigh 0.
 
     Returns:
@@ -202,15 +202,13 @@ def class_balance(foreground: np.ndarray, ignore: np.ndarray | None = None) -> n
         >>> class_balance(np.array([[1, 1, 1, 0]])).round(2)
         array([[0.67, 0.67, 0.67, 2.  ]], dtype=float32)
     """
-    inside = np.asarray(foreground) != 0
-    known = np.ones(inside.shape, bool) if ignore is None else np.asarray(ignore) == 0
-    if known.shape != inside.shape:
-        raise ValueError(f"ignore has shape {known.shape}, expected that of the foreground, {inside.shape}")
-    classes = [members for members in (inside & known, ~inside & known) if members.any()]
-    weight = np.zeros(inside.shape, np.float32)
-    num_known = np.count_nonzero(known)
-    for members in classes:
-        weight[members] = num_known / (len(classes) * np.count_nonzero(members))
+    classes = np.asarray(classes)
+    known = np.ones(classes.shape, bool) if ignore is None else np.asarray(ignore) == 0
+    if known.shape != classes.shape:
+        raise ValueError(f"ignore has shape {known.shape}, expected that of the classes, {classes.shape}")
+    weight = np.zeros(classes.shape, np.float32)
+    _, of_pixel, counts = np.unique(classes[known], return_inverse=True, return_counts=True)
+    weight[known] = (of_pixel.size / (len(counts) * counts))[of_pixel.ravel()]
     return weight
 
 
@@ -246,8 +244,15 @@ class WeightMap(Transform):
         self.balance = balance
         self.components = components
 
-    def __call__(self, labels: NdarrayOrTensor, ignore: NdarrayOrTensor | None = None) -> NdarrayOrTensor:
+    def __call__(
+        self,
+        labels: NdarrayOrTensor,
+        ignore: NdarrayOrTensor | None = None,
+        classes: NdarrayOrTensor | None = None,
+    ) -> NdarrayOrTensor:
         """The weight map of `labels`; 0 where `ignore` (same shape, optional) is not 0.
+
+        The classes to balance are those of `classes` (same shape), or background and cells when it is left out.
 
         Raises:
             TypeError: when `components` is off and `labels` is not of an integer type.
@@ -261,7 +266,8 @@ class WeightMap(Transform):
             raise ValueError(f"ignore has shape {unknown.shape}, expected that of the labels, {array.shape}")
         cells = ndimage.label(array[0] > 0)[0] if self.components else array[0]
         weight = border_weight_map(cells, self.w0, self.sigma)[None]
-        weight += class_balance(cells[None], unknown) if self.balance else 1
+        balanced = cells[None] > 0 if classes is None else convert_data_type(classes, np.ndarray)[0]
+        weight += class_balance(balanced, unknown) if self.balance else 1
         if unknown is not None:
             weight[unknown != 0] = 0
         return convert_to_dst_type(weight, labels, dtype=np.float32)[0]
@@ -278,6 +284,7 @@ class WeightMapd(MapTransform):
         balance: whether w_c balances the classes; if not, w_c is 1.
         components: whether the labels are 0 and 1 (or 255), of which each connected part is one cell.
         ignore_key: of a mask of the same shape that is not 0 where the class of a pixel is not known: its weight is 0.
+        class_key: of a map of classes of the same shape, to be balanced; background and cells when left out.
         allow_missing_keys: whether a sample may lack the labels.
 
     Example:
@@ -297,17 +304,19 @@ class WeightMapd(MapTransform):
         balance: bool = True,
         components: bool = False,
         ignore_key: Hashable | None = None,
+        class_key: Hashable | None = None,
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
         self.weight_key = ensure_tuple_rep(weight_key, len(self.keys))
         self.ignore_key = ignore_key
+        self.class_key = class_key
         self.weight_map = WeightMap(w0, sigma, balance, components)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """A copy of the sample with the weight maps added; errors are those of `WeightMap`."""
         sample = dict(data)
-        ignore = None if self.ignore_key is None else sample[self.ignore_key]
+        ignore, classes = (None if key is None else sample[key] for key in (self.ignore_key, self.class_key))
         for key, weight_key in self.key_iterator(sample, self.weight_key):
-            sample[weight_key] = self.weight_map(sample[key], ignore)
+            sample[weight_key] = self.weight_map(sample[key], ignore, classes)
         return sample

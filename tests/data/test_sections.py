@@ -82,7 +82,7 @@ def test_labels_of_another_shape_are_refused_with_both_names(files):
 
 
 def test_instances_that_are_no_whole_numbers_are_refused(files):
-    write(files["label"], np.zeros((3, 2, 3), np.float32))
+    write(files["label"], np.full((3, 2, 3), 0.5, np.float32))
     with pytest.raises(ValueError, match="expected one whole number a cell"):
         read_labelled_sections(**files, instances=True)
 
@@ -95,3 +95,49 @@ def test_a_section_that_does_not_exist_is_refused(files):
 def test_no_sections_are_no_data_set(files):
     with pytest.raises(ValueError, match="empty"):
         SectionDataset([], unchanged)
+
+
+def test_a_map_of_classes_keeps_its_numbers_and_numbers_the_parts_of_one_class(tmp_path):
+    labels = np.array([[0, 1, 2, 2], [1, 0, 2, 0]], np.uint8)
+    write(tmp_path / "label.tif", labels)
+    write(tmp_path / "image.tif", labels)
+    (section,) = read_labelled_sections(tmp_path / "image.tif", tmp_path / "label.tif", num_classes=3)
+    assert section["label"].tolist() == [labels.tolist()]
+    assert section["cells"].tolist() == [[[0, 1, 2, 2], [3, 0, 2, 0]]]
+
+
+def test_a_class_that_there_is_not_is_refused(files):
+    write(files["label"], np.full((3, 2, 3), 3, np.uint8))
+    with pytest.raises(ValueError, match=r"\(3\); expected whole numbers from 0 to 2"):
+        read_labelled_sections(**files, num_classes=3)
+
+
+def test_a_section_without_cells_is_background(files):
+    write(files["label"], np.zeros((3, 2, 3), np.uint8))
+    assert not read_labelled_sections(**files)[0]["label"].any()
+
+
+def test_the_ignore_label_is_unknown_and_no_cell(files):
+    write(files["label"], np.array([[[255, 7, 255], [0, 0, 7]]] * 3, np.uint8))
+    section = read_labelled_sections(**files, ignore_label=7)[0]
+    assert section["ignore"].tolist() == [[[0, 1, 0], [0, 0, 1]]]
+    assert section["label"].tolist() == [[[1, 0, 1], [0, 0, 0]]]
+
+
+@pytest.mark.parametrize("instances", [False, True])
+def test_an_ignore_label_below_0_is_no_negative_label(files, instances):
+    write(files["label"], np.array([[[1, -1, 1], [0, 0, -1]]] * 3, np.int16))
+    section = read_labelled_sections(**files, ignore_label=-1, instances=instances)[0]
+    assert section["ignore"].tolist() == [[[0, 1, 0], [0, 0, 1]]]
+    assert section["label"].tolist() == [[[1, 0, 1], [0, 0, 0]]]
+
+
+def test_instances_may_be_real_numbers_that_are_whole_as_nifti_often_has_them(files):
+    write(files["label"], np.array([[[2, 0, 3], [2, 0, 0]]] * 3, np.float32))
+    section = read_labelled_sections(**files, instances=True)[0]
+    assert section["cells"].tolist() == [[[2, 0, 3], [2, 0, 0]]]
+
+
+def test_of_a_partly_annotated_section_the_background_is_unknown(files):
+    section = read_labelled_sections(**files, partly_annotated=True)[0]
+    assert torch.equal(section["ignore"], (section["label"] == 0).to(torch.uint8))

@@ -116,3 +116,23 @@ def test_weights_start_with_the_papers_deviation_and_biases_at_zero():
 def test_arguments_that_make_no_network_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         OriginalUNet(**arguments)
+
+
+@pytest.mark.parametrize("spatial_dims", [2, 3])
+def test_torchscript_computes_the_same_with_normalised_weights(spatial_dims):
+    network = OriginalUNet(spatial_dims, features=(3, 5, 7), normalisation="weights").eval()
+    image = torch.rand(1, 1, *[44] * spatial_dims, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(torch.jit.script(network)(image), network(image))
+
+
+def test_normalised_weights_add_one_parameter_a_channel_of_each_3x3_convolution():
+    plain, normalised = (
+        sum(p.numel() for p in OriginalUNet(features=(2, 4, 8), normalisation=name).parameters())
+        for name in ("none", "weights")
+    )
+    assert normalised - plain == 2 * (2 + 4 + 8 + 4 + 2)
+
+
+def test_an_unknown_normalisation_is_refused():
+    with pytest.raises(ValueError, match="normalisation 'batch': one of none, weights"):
+        OriginalUNet(normalisation="batch")

@@ -158,3 +158,41 @@ def test_items_of_different_sections_are_refused():
     data["label"] = data["label"][:, 1:]
     with pytest.raises(ValueError, match="not of one section"):
         elastic()(data)
+
+
+def test_a_quarter_turn_of_a_tile_that_is_not_deformed_keeps_every_grey_value():
+    data = section(50, 50)
+    transform = elastic(prob=0.0, quarter_turns=True, flip_prob=0.5)
+    seen = set()
+    for _ in range(40):
+        out = transform(data)
+        cut = mirrored_tile(data["image"], transform._start, 60, 20)
+        versions = [np.rot90(side, turns) for side in (cut, cut[:, ::-1]) for turns in range(4)]
+        near = [
+            index for index, version in enumerate(versions) if np.abs(out["image"][0].numpy() - version).max() < 2e-3
+        ]
+        assert near, "one of the eight ways to lay the tile onto itself"
+        seen.add(near[0])
+    assert len(seen) == 8
+
+
+def test_image_and_label_turn_together():
+    data = section(50, 50)
+    data["label"] = data["image"].clone()
+    out = elastic(prob=0.0, quarter_turns=True)(data)
+    assert (out["image"][:, 20:40, 20:40] - out["label"]).abs().max() < 2e-3
+
+
+def test_a_deformed_tile_may_be_of_the_turned_section():
+    """Of the same random numbers about the middle of the section."""
+    data = section(64, 64)
+    plain, turned = elastic(quarter_turns=True), elastic(quarter_turns=True)
+    for transform in (plain, turned):
+        transform.randomize((64, 64))
+        transform._start = [22, 22]
+        transform.randomize = lambda size: None
+    plain._turns, turned._turns = 0, 1
+    after = turned(data)["weight"]
+    of_turned = [plain({k: v.rot90(turns, (1, 2)) for k, v in data.items()})["weight"] for turns in (1, 3)]
+    assert min((after - other).abs().max() for other in of_turned) < 2e-3
+    assert (after - plain(data)["weight"]).abs().max() > 0.1

@@ -206,7 +206,7 @@ def test_the_balance_is_0_where_nothing_is_known():
 
 
 def test_an_ignore_mask_of_another_shape_is_refused():
-    with pytest.raises(ValueError, match=r"ignore has shape \(3, 1\), expected that of the foreground, \(3, 3\)"):
+    with pytest.raises(ValueError, match=r"ignore has shape \(3, 1\), expected that of the classes, \(3, 3\)"):
         class_balance(np.eye(3), np.ones((3, 1)))
     with pytest.raises(ValueError, match=r"ignore has shape \(1, 3, 4\), expected that of the labels, \(1, 3, 3\)"):
         WeightMap()(np.eye(3, dtype=int)[None], np.ones((1, 3, 4)))
@@ -220,7 +220,7 @@ def test_the_weight_map_is_class_balance_plus_border_term(shape):
     labels = blobs(shape[1:], seed=6)
     weight = WeightMap(w0=7, sigma=3)(labels[None])
     assert (weight.shape, weight.dtype) == (shape, np.float32)
-    np.testing.assert_allclose(weight[0], class_balance(labels) + by_definition(labels, 7, 3), atol=1e-4)
+    np.testing.assert_allclose(weight[0], class_balance(labels > 0) + by_definition(labels, 7, 3), atol=1e-4)
 
 
 def test_without_balance_w_c_is_1():
@@ -313,3 +313,9 @@ def test_the_examples_in_the_docstrings_run():
     results = doctest.testmod(weight_map)
     assert results.attempted >= 4
     assert results.failed == 0
+
+
+def test_the_classes_of_a_map_are_balanced_instead_of_background_and_cells():
+    classes = np.array([[[0, 0, 1, 2, 2, 2]]])
+    weight = WeightMapd(keys="cells", w0=0, class_key="label")({"cells": (classes > 0) * 1, "label": classes})["weight"]
+    np.testing.assert_allclose(weight, [[[1, 1, 2, 2 / 3, 2 / 3, 2 / 3]]], rtol=1e-6)

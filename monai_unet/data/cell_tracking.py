@@ -1,0 +1,94 @@
+"""Data sets of the Cell Tracking Challenge: fetch or find one, check its labelled frames, put it in place."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import urllib.parse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from monai_unet.data.fetch import download, install_files, safe_extract
+from monai_unet.data.labelled_files import labelled_files
+from monai_unet.data.sections import read_labelled_sections
+
+ARCHIVES = {
+    name: f"http://data.celltrackingchallenge.net/training-datasets/{title}.zip"
+    for name, title in (("dic_hela", "DIC-C2DH-HeLa"), ("phc_u373", "PhC-C2DH-U373"))
+}
+"""Where the challenge has its training sets; free to use for research in its context."""
+
+_DOWNLOADS = ".download"  # in the folder that the files are for, as that is git-ignored and on the right disk
+
+
+def prepare_cell_tracking(source: str | os.PathLike[str], out: str | os.PathLike[str], force: bool = False) -> str:
+    """Check a data set in the challenge's layout and copy it, byte for byte, to the folder that a bundle reads.
+
+    Args:
+        source: a folder that has `01/t000.tif` and `01_GT/SEG/man_seg000.tif` and so on; a zip or tar archive with
+            such a folder somewhere inside; or the URL (http, https) of an archive.
+        out: folder, made when it is missing. Nothing lands in it before every check has passed, except that a download
+            collects in `out/.download` until then; a broken one goes on there when it is asked for again.
+        force: replace different files in `out`.
+
+    Returns:
+        What was found, a line for a person.
+
+    Raises:
+        ValueError: when a labelled frame or its labels cannot be read or do not fit, or for an unsafe or damaged
+            archive.
+        FileNotFoundError: when there is no such source, or no labelled frame in it.
+        FileExistsError: when `out` has different files and `force` is not set.
+        OSError: when a download fails.
+    """
+    out = Path(out)
+    with _local_folder(os.fspath(source), out / _DOWNLOADS) as folder:
+        pairs = labelled_files(folder)
+        cells = [int(np.unique(_cells(pair)).size) - 1 for pair in pairs]
+        sequences = sorted({pair["sequence"] for pair in pairs})
+        # the labels last, so that whoever sees them sees a whole pair
+        frames = [path for sequence in sequences for path in sorted((folder / sequence).glob("t*.tif"))]
+        labels = [Path(pair["label"]) for pair in pairs]
+        install_files({str(path.relative_to(folder)): path for path in [*frames, *labels]}, out, force)
+    shutil.rmtree(out / _DOWNLOADS, ignore_errors=True)
+    return (
+        f"{len(frames)} frames in {len(sequences)} sequences ({', '.join(sequences)}), {len(pairs)} of them labelled, "
+        f"{sum(cells)} cells"
+    )
+
+
+def _cells(pair: dict) -> np.ndarray:
+    (section,) = read_labelled_sections(pair["image"], pair["label"], instances=True)
+    return np.append(np.asarray(section["cells"]), 0)  # 0 too where cells fill the frame
+
+
+@contextmanager
+def _local_folder(source: str, downloads: Path) -> Iterator[Path]:
+    """The folder in the challenge's layout, for as long as the block runs."""
+    if urllib.parse.urlsplit(source).scheme in ("http", "https"):
+        path = download(source, downloads / Path(urllib.parse.urlsplit(source).path).name)
+    else:
+        path = Path(source)
+    if path.is_dir():
+        yield path
+    elif path.is_file():
+        with tempfile.TemporaryDirectory() as temporary:
+            safe_extract(path, Path(temporary, "unpacked"))
+            yield _layout_in(Path(temporary, "unpacked"), path)
+    else:
+        raise FileNotFoundError(f"{path} does not exist; expected a folder, an archive, or the URL of an archive")
+
+
+def _layout_in(folder: Path, archive: Path) -> Path:
+    found = sorted({path.parents[1] for path in folder.rglob("[0-9][0-9]_GT/SEG")})
+    if len(found) != 1:
+        inside = ", ".join(str(path.relative_to(folder)) for path in found) or "none"
+        raise FileNotFoundError(
+            f"{archive}: expected one folder in the Cell Tracking Challenge's layout (01/t000.tif with "
+            f"01_GT/SEG/man_seg000.tif) inside; found {inside}"
+        )
+    return found[0]

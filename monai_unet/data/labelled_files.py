@@ -1,0 +1,132 @@
+"""Find the images of a folder and the labels that belong to them, and split them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from monai_unet.data.split import split_sections
+from monai_unet.io.stack import count_sections, image_files, stem
+
+_SEQUENCE = re.compile(r"\d{2}")
+_LAYOUTS = (
+    "the Cell Tracking Challenge's layout (01/t000.tif with 01_GT/SEG/man_seg000.tif), or images/NAME.tif with "
+    "labels/NAME.tif"
+)
+
+
+def labelled_files(dataset_dir: str | Path, partly_annotated: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """The images of a folder that have labels, in order.
+
+    Args:
+        dataset_dir: a folder in the layout of the Cell Tracking Challenge: `01/t000.tif` and
+            `01_GT/SEG/man_seg000.tif`, frames without a label file left out; or `images/NAME.EXT` and
+            `labels/NAME.EXT`, paired by name, where each needs the other.
+        partly_annotated: images of which only some cells are labelled, by their names as `01/t067` or `NAME`: where
+            these have no label, nothing is known.
+
+    Returns:
+        A dictionary an image: `image` and `label`, the paths; `name`; `sequence`, the challenge's "01", "02" and so on,
+        or "" where there are none; and `partly_annotated`.
+
+    Raises:
+        FileNotFoundError: when the folder is missing or in no such layout, or an image or label has no partner.
+        ValueError: when `partly_annotated` names an image that is not there.
+    """
+    folder = Path(dataset_dir)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder} does not exist; expected a folder in {_LAYOUTS}")
+    if (folder / "images").is_dir() and (folder / "labels").is_dir():
+        found = _paired_by_name(folder)
+    else:
+        sequences = sorted(path.name for path in folder.iterdir() if _SEQUENCE.fullmatch(path.name) and path.is_dir())
+        found = [pair for sequence in sequences for pair in _challenge_frames(folder, sequence)]
+    if not found:
+        there = ", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "nothing"
+        raise FileNotFoundError(f"{folder} holds no labelled images; expected {_LAYOUTS}; found {there}")
+    names = [pair["name"] for pair in found]
+    unknown = sorted(set(partly_annotated) - set(names))
+    if unknown:
+        raise ValueError(f"partly_annotated names {', '.join(unknown)}, not in {folder}; there are {', '.join(names)}")
+    return [{**pair, "partly_annotated": pair["name"] in partly_annotated} for pair in found]
+
+
+def _paired_by_name(folder: Path) -> list[dict[str, Any]]:
+    images, labels = ({stem(file): file for file in image_files(folder / part)} for part in ("images", "labels"))
+    alone = sorted(set(images) ^ set(labels))
+    if alone:
+        name = alone[0]
+        file, other = (images[name], "labels") if name in images else (labels[name], "images")
+        raise FileNotFoundError(
+            f"{file} has no partner of the same name in {folder / other}"
+            + (f", and {len(alone) - 1} more files lack one" if len(alone) > 1 else "")
+            + "; each image needs its label: images/a.tif and labels/a.tif (or .png)"
+        )
+    return [
+        {"image": file, "label": labels[name], "name": name, "sequence": ""} for name, file in sorted(images.items())
+    ]
+
+
+def _challenge_frames(folder: Path, sequence: str) -> list[dict[str, Any]]:
+    pairs = []
+    for label in sorted((folder / f"{sequence}_GT" / "SEG").glob("man_seg*.tif")):
+        number = label.stem.removeprefix("man_seg")
+        image = folder / sequence / f"t{number}.tif"
+        if not image.is_file():
+            raise FileNotFoundError(f"{image} does not exist; {label} is its label")
+        pairs.append({"image": str(image), "label": str(label), "name": f"{sequence}/t{number}", "sequence": sequence})
+    return pairs
+
+
+def split_files(
+    files: Sequence[dict[str, Any]],
+    validation: float | int | str | Sequence[int] = 0.25,
+    training: Sequence[int] | None = None,
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Which sections of labelled files train and which validate: neighbours look alike, so blocks are kept together.
+
+    Args:
+        files: as `labelled_files` gives them; a file may hold several sections.
+        validation: a sequence's name ("02"); or as in `split_sections`, sections counted from 0 over all files. A share
+            takes the last sequence where there is more than one, and the last block of sections where there is not.
+        training: the sections that train; all others when left out.
+
+    Returns:
+        (training, validation), the same dictionaries with "sections", those of the file that are taken.
+
+    Raises:
+        ValueError: when one would be empty, or a section is in both or does not exist.
+    """
+    sections = [
+        (index, section) for index, file in enumerate(files) for section in range(count_sections(file["image"]))
+    ]
+    names = sorted({file["sequence"] for file in files})
+    if isinstance(validation, float) and len(names) > 1:
+        validation = names[-1]
+    if isinstance(validation, str):
+        if validation not in names or len(names) < 2:
+            raise ValueError(
+                f"validation {validation!r}: the sequences are {', '.join(names) or 'none'}, and another one has to be "
+                "left to train on; a share (0.25), a number or a list of sections works too"
+            )
+        validation = [index for index, (file, _) in enumerate(sections) if files[file]["sequence"] == validation]
+    chosen = split_sections(len(sections), validation, training)
+    return _taken(files, [sections[index] for index in chosen[0]]), _taken(
+        files, [sections[index] for index in chosen[1]]
+    )
+
+
+def _taken(files: Sequence[dict[str, Any]], sections: Sequence[tuple[int, int]]) -> list[dict[str, Any]]:
+    by_file: dict[int, list[int]] = {}
+    for file, section in sections:
+        by_file.setdefault(file, []).append(section)
+    return [{**files[file], "sections": taken} for file, taken in by_file.items()]
+
+
+def named(files: Sequence[dict[str, Any]]) -> str:
+    """The names of files, and of the sections taken where a file has several, for a person to read."""
+    return ", ".join(
+        file["name"] + (f" {file['sections']}" if file.get("sections", [0]) != [0] else "") for file in files
+    )

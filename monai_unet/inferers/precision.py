@@ -1,0 +1,61 @@
+"""What a network computes in: bfloat16 where the device has units for it, else single precision."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from monai.inferers import SimpleInferer
+
+PRECISIONS = ("auto", "bfloat16", "float32")
+
+
+def compute_dtype(precision: str = "auto", device: str | torch.device = "cpu") -> torch.dtype:
+    """The type that convolutions compute in.
+
+    Args:
+        precision: "bfloat16" or "float32"; or "auto", bfloat16 where the device has matrix units for it (NVIDIA from
+            Ampere on, Intel's AMX), elsewhere float32. It has the range of single precision, so the loss needs no
+            scaling, as half precision would.
+        device: where the network computes.
+
+    Raises:
+        ValueError: when there is no such precision.
+    """
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision {precision!r}: one of {', '.join(PRECISIONS)}")
+    if precision != "auto":
+        return torch.bfloat16 if precision == "bfloat16" else torch.float32
+    if torch.device(device).type == "cuda":
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        fast = torch.device(device).type == "cpu" and _has_amx()
+    return torch.bfloat16 if fast else torch.float32
+
+
+def _has_amx() -> bool:
+    get_capabilities = getattr(torch.cpu, "get_capabilities", None)  # from PyTorch 2.10 on
+    return bool(get_capabilities and get_capabilities().get("amx_bf16"))
+
+
+class AutocastInferer(SimpleInferer):
+    """Run the network once, its convolutions in another type; weights and their updates stay in single precision.
+
+    MONAI's `amp` has a gradient scaler as well, which bfloat16 does not need and which waits for the device in every
+    iteration.
+
+    Args:
+        dtype: what convolutions compute in, see `compute_dtype`; float32 changes nothing.
+    """
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.dtype = dtype
+
+    def __call__(
+        self, inputs: torch.Tensor, network: Callable[..., torch.Tensor], *args: Any, **kwargs: Any
+    ) -> torch.Tensor:
+        """What the network gives, in the type it computed in."""
+        with torch.autocast(inputs.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            return super().__call__(inputs, network, *args, **kwargs)

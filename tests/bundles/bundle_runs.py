@@ -1,0 +1,29 @@
+"""How the tests run a bundle: as its users do, or through the same workflow in this process."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from monai.bundle import ConfigWorkflow
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def workflow(bundle, kind, names, **overrides):
+    files = [str(bundle / "configs" / f"{name}.json") for name in names]
+    overrides = {"bundle_root": str(bundle), **overrides}
+    run = ConfigWorkflow(files if len(files) > 1 else files[0], workflow_type=kind, logging_file=False, **overrides)
+    run.initialize()
+    return run
+
+
+def command(*arguments, cwd=REPOSITORY):
+    return subprocess.run(
+        [sys.executable, "-m", "monai.bundle", "run", *map(str, arguments)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=250,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )

@@ -1,0 +1,108 @@
+import numpy as np
+import pytest
+import tifffile
+
+from monai_unet.data import labelled_files, split_files
+
+
+def write(path, sections=1):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shape = (sections, 4, 5) if sections > 1 else (4, 5)
+    tifffile.imwrite(path, np.zeros(shape, np.uint8), photometric="minisblack", compression="lzw")
+
+
+@pytest.fixture
+def challenge(tmp_path):
+    for sequence, labelled in (("01", (2, 5)), ("02", (0, 7, 8))):
+        for frame in range(9):
+            write(tmp_path / sequence / f"t{frame:03d}.tif")
+        for frame in labelled:
+            write(tmp_path / f"{sequence}_GT" / "SEG" / f"man_seg{frame:03d}.tif")
+    return tmp_path
+
+
+@pytest.fixture
+def folders(tmp_path):
+    for name in ("b.tif", "a.tif", "c.tif", "d.tif"):
+        write(tmp_path / "images" / name)
+        write(tmp_path / "labels" / name)
+    return tmp_path
+
+
+def names(part):
+    return [file["name"] for file in part]
+
+
+def test_the_frames_with_labels_are_found_in_the_challenges_layout(challenge):
+    assert names(labelled_files(challenge)) == ["01/t002", "01/t005", "02/t000", "02/t007", "02/t008"]
+
+
+def test_an_image_goes_with_the_label_of_its_number(challenge):
+    file = labelled_files(challenge)[1]
+    assert (file["image"], file["label"]) == (
+        str(challenge / "01" / "t005.tif"),
+        str(challenge / "01_GT" / "SEG" / "man_seg005.tif"),
+    )
+
+
+def test_images_and_labels_are_paired_by_name_whatever_their_ending(folders):
+    (folders / "labels" / "c.tif").rename(folders / "labels" / "c.TIFF")
+    found = labelled_files(folders)
+    assert names(found) == ["a", "b", "c", "d"]
+    assert found[2]["label"].endswith("c.TIFF")
+
+
+def test_an_image_without_a_label_is_refused_by_name(folders):
+    (folders / "labels" / "c.tif").unlink()
+    with pytest.raises(FileNotFoundError, match=r"c.tif has no partner of the same name in .*labels"):
+        labelled_files(folders)
+
+
+def test_a_label_without_its_frame_is_refused(challenge):
+    (challenge / "02" / "t007.tif").unlink()
+    with pytest.raises(FileNotFoundError, match=r"t007.tif does not exist; .*man_seg007.tif is its label"):
+        labelled_files(challenge)
+
+
+def test_another_layout_is_refused_with_what_was_found(tmp_path):
+    write(tmp_path / "pictures" / "a.tif")
+    with pytest.raises(FileNotFoundError, match=r"holds no labelled images; expected .*found pictures"):
+        labelled_files(tmp_path)
+
+
+def test_partly_annotated_images_are_marked(challenge):
+    assert [f["partly_annotated"] for f in labelled_files(challenge, ["01/t005"])] == [False, True, False, False, False]
+
+
+def test_a_partly_annotated_image_that_is_not_there_is_refused(challenge):
+    with pytest.raises(ValueError, match="partly_annotated names 01/t006"):
+        labelled_files(challenge, ["01/t006"])
+
+
+def test_the_last_of_two_sequences_validates(challenge):
+    training, validation = split_files(labelled_files(challenge))
+    assert names(training) == ["01/t002", "01/t005"]
+    assert names(validation) == ["02/t000", "02/t007", "02/t008"]
+
+
+def test_a_sequence_can_be_named(challenge):
+    assert names(split_files(labelled_files(challenge), "01")[1]) == ["01/t002", "01/t005"]
+
+
+def test_without_sequences_the_last_block_validates(folders):
+    training, validation = split_files(labelled_files(folders), 0.25)
+    assert (names(training), names(validation)) == (["a", "b", "c"], ["d"])
+
+
+def test_sections_of_stacks_are_split_as_sections(tmp_path):
+    for part in ("images", "labels"):
+        write(tmp_path / part / "a.tif", 3)
+        write(tmp_path / part / "b.tif", 5)
+    training, validation = split_files(labelled_files(tmp_path), [2, 3, 7])
+    assert [(f["name"], f["sections"]) for f in training] == [("a", [0, 1]), ("b", [1, 2, 3])]
+    assert [(f["name"], f["sections"]) for f in validation] == [("a", [2]), ("b", [0, 4])]
+
+
+def test_a_sequence_that_is_not_there_is_refused(challenge):
+    with pytest.raises(ValueError, match="the sequences are 01, 02"):
+        split_files(labelled_files(challenge), "03")

@@ -1,0 +1,36 @@
+import pytest
+import torch
+
+from monai_unet.inferers import AutocastInferer, compute_dtype
+from monai_unet.inferers import precision as module
+
+
+def convolve(x):
+    return torch.nn.functional.conv2d(x, torch.ones(1, 1, 1, 1))
+
+
+def test_bfloat16_is_what_a_convolution_then_computes_in():
+    image = torch.rand(1, 1, 4, 4)
+    assert AutocastInferer(torch.bfloat16)(image, convolve).dtype == torch.bfloat16
+    assert torch.equal(AutocastInferer(torch.float32)(image, convolve), image)
+
+
+@pytest.mark.parametrize(("amx", "expected"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_a_processor_with_matrix_units_computes_in_bfloat16(monkeypatch, amx, expected):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": amx}, raising=False)
+    assert compute_dtype("auto", "cpu") == expected
+
+
+def test_a_pytorch_that_cannot_tell_computes_in_single_precision(monkeypatch):
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    assert module.compute_dtype("auto", "cpu") == torch.float32
+
+
+@pytest.mark.parametrize(("name", "dtype"), [("bfloat16", torch.bfloat16), ("float32", torch.float32)])
+def test_a_precision_that_is_named_is_taken(name, dtype):
+    assert compute_dtype(name) == dtype
+
+
+def test_another_precision_is_refused():
+    with pytest.raises(ValueError, match="precision 'half': one of auto, bfloat16, float32"):
+        compute_dtype("half")
