@@ -3,6 +3,7 @@
 from monai_unet.handlers.checkpoints import LoadWeights, SaveBest, SaveLast, load_weights
 from monai_unet.handlers.clip_gradients import ClipGradients
 from monai_unet.handlers.epoch_seed import EpochSeed
+from monai_unet.handlers.finite_loss import StopOnBadLoss
 from monai_unet.handlers.learning_rate import LearningRate
 from monai_unet.handlers.progress import TrainingProgress
 from monai_unet.handlers.report import SaveReport
@@ -15,6 +16,7 @@ __all__ = [
     "SaveBest",
     "SaveLast",
     "SaveReport",
+    "StopOnBadLoss",
     "TrainingProgress",
     "load_weights",
 ]

@@ -12,6 +12,8 @@ from monai.transforms import Rand2DElasticd, Resample
 from monai.transforms.utils import create_grid
 from monai.utils import ensure_tuple_rep
 
+from monai_unet.geometry import mirror
+
 
 def displacement_field(nodes: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
     """Displacement of every pixel from the displacements of a coarse grid of nodes, by bicubic interpolation.
@@ -49,11 +51,10 @@ class RandElasticTiled(Rand2DElasticd):
         quarter_turns: whether each tile, deformed or not, is turned by 0, 90, 180 or 270 degrees too, and those not
             deformed are mirrored as well; whole pixels, so nothing is interpolated.
         mode: interpolation of each key, "bilinear", "bicubic" or "nearest".
-        padding_mode: what lies outside the section; "reflection" mirrors it about its outer pixels.
         device: where to resample; when left out, where the items lie.
         allow_missing_keys: as in MONAI.
 
-    The tile's place is uniform among those that keep the smallest of its sizes inside the section, whole pixels; on an
+    What lies outside the section is its mirror image about its outer pixels. The tile's place is uniform among those that keep the smallest of its sizes inside the section, whole pixels; on an
     axis that is too short for that it is centred.
 
     Source: Ronneberger et al. (2015), section 3.1: shift, rotation, and elastic deformation by Gaussian displacements
@@ -73,7 +74,6 @@ class RandElasticTiled(Rand2DElasticd):
         flip_prob: float = 0.0,
         quarter_turns: bool = False,
         mode: str | Sequence[str] = "bilinear",
-        padding_mode: str | Sequence[str] = "reflection",
         device: torch.device | None = None,
         allow_missing_keys: bool = False,
     ) -> None:
@@ -90,7 +90,7 @@ class RandElasticTiled(Rand2DElasticd):
             shear_range=shear_range,
             scale_range=scale_range,
             mode=mode,
-            padding_mode=padding_mode,
+            padding_mode="reflection",
             device=device,
             allow_missing_keys=allow_missing_keys,
         )
@@ -132,33 +132,52 @@ class RandElasticTiled(Rand2DElasticd):
             raise ValueError(f"the keys {self.keys} are not of one section: sizes {sorted(section)}")
         (section_size,) = section
         self.randomize(section_size)
-        grid = self._positions(self.rand_2d_elastic.device or torch.as_tensor(d[self.first_key(d)]).device)
+        tiled = self._deformed if self._do_transform else self._cut_out
+        return {**d, **tiled(d, section_size)}
 
+    def _cut_out(
+        self, d: Mapping[Hashable, NdarrayOrTensor], section_size: Sequence[int]
+    ) -> dict[Hashable, torch.Tensor]:
+        """Tiles of whole pixels: indexed, turned and mirrored, so that every grey value stays what it is."""
+        tiles = {}
+        for key, size in self.key_iterator(d, self.sizes):
+            tile = torch.as_tensor(d[key])
+            for axis, (start, n) in enumerate(zip(self._start, section_size, strict=True), start=1):
+                first = start - (size - min(self.sizes)) // 2
+                index = torch.from_numpy(mirror(np.arange(first, first + size), n))
+                tile = tile.index_select(axis, index.to(tile.device))
+            if self.quarter_turns:
+                tile = tile.rot90(self._turns, (1, 2)).flip([axis for axis in (1, 2) if self._flips[axis - 1] < 0])
+            tiles[key] = tile
+        return tiles
+
+    def _deformed(
+        self, d: Mapping[Hashable, NdarrayOrTensor], section_size: Sequence[int]
+    ) -> dict[Hashable, torch.Tensor]:
+        """Tiles resampled once at where displacement, turns and affine part put each pixel."""
+        grid = self._positions(self.rand_2d_elastic.device or torch.as_tensor(d[self.first_key(d)]).device)
         outer, inner = max(self.sizes), min(self.sizes)
         for axis, n in enumerate(section_size):
             # from pixels relative to the tile's centre to pixels of the section, then to the [-1, 1] of grid_sample
             grid[axis] += self._start[axis] + (inner - 1) / 2
             grid[axis] = grid[axis] * (2 / max(n - 1, 1)) - 1
+        tiles = {}
         for key, size, mode, padding_mode in self.key_iterator(d, self.sizes, self.mode, self.padding_mode):
             crop = slice((outer - size) // 2, (outer + size) // 2)
-            d[key] = self.rand_2d_elastic.resampler(
+            tiles[key] = self.rand_2d_elastic.resampler(
                 torch.as_tensor(d[key]), grid[:, crop, crop], mode=mode, padding_mode=padding_mode
             )
-        return d
+        return tiles
 
     def _positions(self, device: torch.device) -> torch.Tensor:
         """Where each pixel of the tile is read, in pixels relative to the tile's centre; homogeneous, (3, H, W)."""
         size = (max(self.sizes),) * 2
         grid = create_grid(size, dtype=torch.float32, device=device, backend="torch")
         assert isinstance(grid, torch.Tensor), "the torch backend makes tensors"
-        if self._do_transform:
-            deform = self.rand_2d_elastic.deform_grid
-            nodes = torch.as_tensor(deform.rand_mag * deform.random_offset, dtype=torch.float32, device=device)
-            grid[:2] += displacement_field(nodes, size)
-        if self._do_transform or self.quarter_turns:
-            grid[:2] *= torch.tensor(self._flips, device=device)[:, None, None]
+        deform = self.rand_2d_elastic.deform_grid
+        nodes = torch.as_tensor(deform.rand_mag * deform.random_offset, dtype=torch.float32, device=device)
+        grid[:2] += displacement_field(nodes, size)
+        grid[:2] *= torch.tensor(self._flips, device=device)[:, None, None]
         for _ in range(self._turns):
             grid = torch.stack([-grid[1], grid[0], grid[2]])
-        if self._do_transform:
-            grid = self.rand_2d_elastic.rand_affine_grid(grid=grid, randomize=False)
-        return grid
+        return self.rand_2d_elastic.rand_affine_grid(grid=grid, randomize=False)

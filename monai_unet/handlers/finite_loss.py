@@ -1,0 +1,61 @@
+"""Stop a run whose loss is no number any more, and say where."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from ignite.engine import Events
+from monai.engines import Trainer
+from monai.engines.utils import IterationEvents
+from monai.utils import CommonKeys
+
+
+class StopOnBadLoss:
+    """Raise an error when the loss is NaN or infinite; attached to the trainer, before what writes checkpoints.
+
+    Args:
+        seed: of the run, for the message.
+        checkpoint: the file that keeps the last good state, for the message.
+        interval: iterations between two looks. A look waits for the device; at 1 the weights are never touched by a
+            bad loss, above it the run stops some iterations later, but before the next checkpoint.
+
+    Raises:
+        ValueError: with the iteration, the sections in it, and the seed.
+    """
+
+    def __init__(self, seed: int, checkpoint: str, interval: int = 1) -> None:
+        if interval < 1:
+            raise ValueError(f"interval {interval}: 1 iteration or more")
+        self.seed = seed
+        self.checkpoint = checkpoint
+        self.interval = interval
+        self._waiting: list[tuple[int, Any, torch.Tensor]] = []
+
+    def attach(self, engine: Trainer) -> None:
+        """Listen to the trainer."""
+        engine.add_event_handler(IterationEvents.LOSS_COMPLETED, self)
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self.look)
+
+    def __call__(self, engine: Trainer) -> None:
+        """Keep the loss of this iteration, and look when it is time."""
+        names = engine.state.batch.get("name", "unknown sections")
+        self._waiting.append((engine.state.iteration, names, engine.state.output[CommonKeys.LOSS].detach()))
+        if len(self._waiting) >= self.interval:
+            self.look()
+
+    def look(self) -> None:
+        """Check all losses since the last look."""
+        waiting, self._waiting = self._waiting, []
+        if not waiting or torch.stack([loss for _, _, loss in waiting]).isfinite().all():
+            return
+        iteration, names, loss = next(one for one in waiting if not one[2].isfinite())
+        raise ValueError(
+            f"the loss became {loss.item()} at iteration {iteration}, seed {self.seed}, on {_listed(names)}; the last "
+            f"good state is kept in {self.checkpoint}. Look at those sections, or try a lower --learning_rate, a "
+            "longer --warm_up or a lower --clip_norm"
+        )
+
+
+def _listed(names: Any) -> str:
+    return ", ".join(map(str, names)) if isinstance(names, (list, tuple)) else str(names)

@@ -1,0 +1,58 @@
+import math
+
+import pytest
+import torch
+from ignite.engine import Engine, Events
+from monai.engines.utils import IterationEvents
+
+from monai_unet.handlers import StopOnBadLoss
+
+
+def run(losses, interval=1, seen=None):
+    """One epoch with these losses; `seen` gets what happened after each."""
+
+    def step(engine, batch):
+        engine.state.output = {"loss": torch.tensor(batch["loss"], requires_grad=True)}
+        engine.fire_event(IterationEvents.LOSS_COMPLETED)
+        if seen is not None:
+            seen.append(engine.state.iteration)
+
+    engine = Engine(step)
+    engine.register_events(*IterationEvents)
+    StopOnBadLoss(seed=7, checkpoint="models/checkpoint.pt", interval=interval).attach(engine)
+    engine.add_event_handler(Events.EPOCH_COMPLETED, lambda: seen is not None and seen.append("checkpoint"))
+    batches = [{"loss": loss, "name": [f"t{index:03d}.tif"]} for index, loss in enumerate(losses, start=1)]
+    engine.run(batches)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_the_error_names_iteration_seed_sections_and_checkpoint(bad):
+    with pytest.raises(ValueError, match=r"iteration 2, seed 7, on t002.tif; .* kept in models/checkpoint.pt"):
+        run([1.0, bad, 1.0])
+
+
+def test_the_weights_are_not_touched_by_a_bad_loss():
+    seen = []
+    with pytest.raises(ValueError, match="iteration 3"):
+        run([1.0, 1.0, math.nan], seen=seen)
+    assert seen == [1, 2]
+
+
+def test_a_look_every_some_iterations_still_names_the_first_bad_one():
+    seen = []
+    with pytest.raises(ValueError, match=r"iteration 2, seed 7, on t002\.tif"):
+        run([1.0, math.nan, math.nan, 1.0, 1.0], interval=3, seen=seen)
+    assert seen == [1, 2]
+
+
+def test_no_checkpoint_is_written_after_a_bad_loss():
+    seen = []
+    with pytest.raises(ValueError, match="iteration 4"):
+        run([1.0, 1.0, 1.0, math.nan], interval=3, seen=seen)
+    assert "checkpoint" not in seen
+
+
+def test_good_losses_pass():
+    seen = []
+    run([1.0, 0.0, 1e30], seen=seen)
+    assert seen == [1, 2, 3, "checkpoint"]
