@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import statistics
-import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from _isbi_runs import SCORES, spread, train_bundle
 from _measure import publish, where_it_ran
 from tqdm import tqdm
 
@@ -32,33 +31,6 @@ ARMS: dict[str, dict[str, Any]] = {
     "no dropout": {"dropout": 0.0},
     "no weight normalisation": {"normalisation": "none"},
 }
-SCORES = ("v_rand", "v_info", "rand_error", "pixel_error")
-
-
-def run(arguments: dict[str, Any]) -> dict[str, float]:
-    """Train once, validate once at the end, and give the scores."""
-    import torch
-    from monai.bundle import ConfigWorkflow
-
-    torch.set_num_threads(1)
-    bundle = Path(__file__).parents[1] / "bundles" / "isbi"
-    with tempfile.TemporaryDirectory() as folder:
-        workflow = ConfigWorkflow(
-            str(bundle / "configs" / "train.json"),
-            workflow_type="train",
-            logging_file=False,
-            bundle_root=str(bundle),
-            ckpt_dir=folder,
-            output_dir=folder,
-            device="cpu",
-            val_interval=arguments["epochs"],
-            thresholds=[tenth / 10 for tenth in range(10)],
-            **arguments,
-        )
-        workflow.initialize()
-        workflow.run()
-        metrics = workflow.parser.get_parsed_content("validate::evaluator").state.metrics
-        return {score: float(metrics[score]) for score in SCORES}
 
 
 def main() -> None:
@@ -88,7 +60,7 @@ def main() -> None:
     with ProcessPoolExecutor(args.processes, mp_context=get_context("spawn")) as pool:
         # seed by seed, so that a run that is stopped has whole rounds
         jobs = {
-            pool.submit(run, {**common, **changes, "seed": seed}): arm
+            pool.submit(train_bundle, {**common, **changes, "seed": seed}): arm
             for seed in args.seeds
             for arm, changes in ARMS.items()
         }
@@ -114,10 +86,7 @@ def main() -> None:
     ]
     for arm, runs in found.items():
         overrides = ", ".join(f"`{name} {value}`" for name, value in ARMS[arm].items()) or "none"
-        cells = []
-        for score in SCORES:
-            values = [one[score] for one in runs]
-            cells.append(f"{statistics.mean(values):.3f} ({min(values):.3f} to {max(values):.3f})")
+        cells = [spread([one[score] for one in runs]) for score in SCORES]
         lines.append(f"| {arm} | {overrides} | " + " | ".join(cells) + " |")
     publish(lines, args.out)
 

@@ -125,8 +125,18 @@ def _taken(files: Sequence[dict[str, Any]], sections: Sequence[tuple[int, int]])
     return [{**files[file], "sections": taken} for file, taken in by_file.items()]
 
 
+def paths(files: Sequence[dict[str, Any]]) -> list[str]:
+    """The paths of images and their labels, each once, in the order of the images' paths."""
+    ordered = sorted(files, key=lambda file: str(file["image"]))
+    return list(dict.fromkeys(str(file[part]) for file in ordered for part in ("image", "label")))
+
+
 def named(files: Sequence[dict[str, Any]]) -> str:
-    """The names of files, and of the sections taken where a file has several, for a person to read."""
+    """The names of files, and of the sections taken where a file has several, for a person to read.
+
+    A file without a name, as MONAI Label gives them, goes by its path.
+    """
     return ", ".join(
-        file["name"] + (f" {file['sections']}" if file.get("sections", [0]) != [0] else "") for file in files
+        file.get("name", str(file["image"])) + (f" {file['sections']}" if file.get("sections", [0]) != [0] else "")
+        for file in files
     )

@@ -27,7 +27,8 @@ def read_labelled_sections(
     Args:
         image: grey image file, as `read_stack` reads it.
         label: label file of the same shape.
-        instances: True for one integer a cell, 0 for background; False for a map of classes.
+        instances: True for one integer a cell, 0 for background; False for a map of classes. A section whose cells all
+            have one number is a mask, as annotation tools draw it: its 4-connected parts are the cells.
         num_classes: of a map of classes, which holds 0 (background) to num_classes - 1. A map of two classes may have
             any two values, as 0 and 255; the smaller one is background.
         ignore_label: the value of pixels of which nothing is known.
@@ -53,10 +54,10 @@ def read_labelled_sections(
     if instances:
         if (known % 1).any() or known.min(initial=0) < 0:
             raise ValueError(
-                f"{label} holds values of type {labels.dtype} that are negative or not whole; expected one whole number "
-                "a cell, 0 for background"
+                f"{label} holds values of type {labels.dtype} that are negative or not whole; "
+                "expected one whole number a cell, 0 for background"
             )
-        cells = np.where(ignore, 0, labels).astype(np.int32)
+        cells = np.stack([_cells(section) for section in np.where(ignore, 0, labels)])
         classes = (cells > 0).astype(np.float32)
     else:
         some = known.min() if known.size else 0  # the place of unknown pixels, which mask the result again
@@ -74,6 +75,12 @@ def read_labelled_sections(
         }
         for index in range(len(pixels))
     ]
+
+
+def _cells(labels: np.ndarray) -> np.ndarray:
+    """One number a cell, where a section may be a mask."""
+    is_mask = len(np.unique(labels[labels > 0])) == 1
+    return (connected_components(labels > 0, connectivity=1) if is_mask else labels).astype(np.int32)
 
 
 def _classes(labels: np.ndarray, num_classes: int, path: str | Path) -> np.ndarray:
@@ -100,6 +107,7 @@ class SectionDataset(CacheDataset):
             name those to use, counted from 0; all when left out. `"partly_annotated"` as in `read_labelled_sections`.
         transform: applied to a section as `read_labelled_sections` gives it; random transforms come last.
         instances, num_classes, ignore_label: what the label files hold, see `read_labelled_sections`.
+        otherwise: files to take when `data` is empty; MONAI Label leaves nothing to validate on with one or two labels.
         progress: show a bar while the sections are prepared.
 
     Raises:
@@ -113,10 +121,11 @@ class SectionDataset(CacheDataset):
         instances: bool = False,
         num_classes: int = 2,
         ignore_label: int | None = None,
+        otherwise: Sequence[Mapping[str, Any]] = (),
         progress: bool = False,
     ) -> None:
         chosen: list[dict[str, Any]] = []
-        for files in data:
+        for files in data or otherwise:
             found = read_labelled_sections(
                 files["image"],
                 files["label"],

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from monai_unet.data import labelled_files, split_files
+from monai_unet.data import labelled_files, named, paths, split_files
 
 
 def write(path, sections=1):
@@ -106,3 +106,13 @@ def test_sections_of_stacks_are_split_as_sections(tmp_path):
 def test_a_sequence_that_is_not_there_is_refused(challenge):
     with pytest.raises(ValueError, match="the sequences are 01, 02"):
         split_files(labelled_files(challenge), "03")
+
+
+def test_paths_are_told_once_and_in_order(challenge):
+    files = labelled_files(challenge)
+    validation, training = files[:1], files[1:]
+    assert paths([*training, *validation, *validation]) == [f[part] for f in files for part in ("image", "label")]
+
+
+def test_a_file_without_a_name_goes_by_its_path():
+    assert named([{"image": "x/a.tif"}, {"image": "x/b.tif", "sections": [0, 2]}]) == "x/a.tif, x/b.tif [0, 2]"

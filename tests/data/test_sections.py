@@ -141,3 +141,14 @@ def test_instances_may_be_real_numbers_that_are_whole_as_nifti_often_has_them(fi
 def test_of_a_partly_annotated_section_the_background_is_unknown(files):
     section = read_labelled_sections(**files, partly_annotated=True)[0]
     assert torch.equal(section["ignore"], (section["label"] == 0).to(torch.uint8))
+
+
+def test_a_section_whose_cells_have_one_number_is_a_mask(files):
+    write(files["label"], np.array([[[255, 0, 255], [255, 0, 0]], [[4, 0, 4], [4, 9, 0]], [[0, 0, 7]] * 2], np.uint8))
+    cells = [section["cells"].tolist() for section in read_labelled_sections(**files, instances=True)]
+    assert cells == [[[[1, 0, 2], [1, 0, 0]]], [[[4, 0, 4], [4, 9, 0]]], [[[0, 0, 1]] * 2]]
+
+
+def test_other_files_are_taken_where_there_are_none(files):
+    assert len(SectionDataset([], unchanged, otherwise=[files])) == 3
+    assert len(SectionDataset([{**files, "sections": [1]}], unchanged, otherwise=[files])) == 1

@@ -1,0 +1,166 @@
+"""The texts that go with a new bundle: what was found and set as a table, the model card, the licence, the commands."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+from monai_unet.data.survey import Survey
+from monai_unet.new_bundle.settings import NOT_GIVEN, Setting
+
+LICENCE = """\
+The licence of this bundle is yours to choose: replace this file by it.
+
+The configuration was made from a template of monai-unet, which is licensed under the Apache License 2.0
+(https://www.apache.org/licenses/LICENSE-2.0). Images, labels, and weights trained on them have terms of their own.
+"""
+
+_KINDS = {
+    "instances": "one number a cell",
+    "masks": "two values, inside and outside",
+    "classes": "a number a class",
+}
+
+
+def facts(found: Survey) -> dict[str, str]:
+    """What was found, by what it is of."""
+    sizes = " x ".join(map(str, found.smallest))
+    if found.largest != found.smallest:
+        sizes += f" to {' x '.join(map(str, found.largest))}"
+    lines = {
+        "images": f"{found.num_sections} sections of {sizes} pixels in {files(found)} "
+        f"({', '.join(found.suffixes)}; {', '.join(found.dtypes)})",
+        "grey values": f"{found.darkest:g} to {found.brightest:g}, mean {found.mean:.4g}, std {found.std:.3g} (without "
+        "the 0.1 % at either end)",
+        "labels": _KINDS[found.kind],
+        "classes": ", ".join(
+            f"{name} {100 * share:.2g} % of the pixels"
+            for name, share in zip(found.classes, found.class_shares, strict=True)
+        ),
+    }
+    if found.kind != "classes":
+        numbers = sorted(len(sizes) for sizes in found.cell_sizes)
+        cells = sorted(size for sizes in found.cell_sizes for size in sizes)
+        lines["cells"] = (
+            f"{len(cells)}, {numbers[0]}{f' to {numbers[-1]}' if numbers[-1] > numbers[0] else ''} a section; the "
+            f"smallest {cells[0]} px, the median {cells[len(cells) // 2]} px"
+        )
+    return lines
+
+
+def files(found: Survey) -> str:
+    """Their number."""
+    return f"{len(found.names)} file{'s' if len(found.names) > 1 else ''}"
+
+
+def report(found: Survey, settings: Sequence[Setting]) -> str:
+    """What was found, what was set and why, for the screen."""
+    lines = [f"found in {found.folder}:"]
+    lines += [f"  {name:<12}{text}" for name, text in facts(found).items()]
+    if found.warnings:
+        lines += ["", "look at:"]
+        lines += [f"  - {warning}" for warning in found.warnings]
+    lines += ["", "found -> set, and why:"]
+    for setting in settings:
+        if setting.found == NOT_GIVEN:
+            continue
+        lines.append(f"  {setting.found} -> {setting.name} = {shown(setting.value)}")
+        lines += textwrap.wrap(setting.why, 110, initial_indent="      ", subsequent_indent="      ")
+    return "\n".join(lines)
+
+
+def shown(value: object) -> str:
+    """A value as a config has it."""
+    return value.removeprefix("$") if isinstance(value, str) else json.dumps(value)
+
+
+def problem_list(found: Survey) -> str:
+    """All problems, for an error."""
+    number = len(found.problems)
+    return (
+        f"{found.folder} cannot be trained on yet, {number} problem{'s' if number > 1 else ''}; nothing was written:\n"
+        + "\n".join(f"  - {problem}" for problem in (*found.problems, *(f"(warning) {w}" for w in found.warnings)))
+    )
+
+
+def commands(bundle: Path) -> dict[str, str]:
+    """MONAI's commands for a bundle, by what they do; they run from any folder."""
+    root = bundle.resolve()
+    run = "python -m monai.bundle run"
+    where = f"--bundle_root {shlex.quote(str(root))}"
+    both = str([str(root / "train.json"), str(root / "evaluate.json")])
+    both = shlex.quote(both) if set(both) & set('"$`\\!') else f'"{both}"'
+    return {
+        "train": f"{run} training --config_file {shlex.quote(str(root / 'train.json'))} {where}",
+        "evaluate": f"{run} evaluating --config_file {both} {where}",
+        "predict": f"{run} inference --config_file {shlex.quote(str(root / 'inference.json'))} {where}",
+    }
+
+
+def model_card(name: str, found: Survey, settings: Sequence[Setting], made_like: str, results: str) -> str:
+    """`docs/README.md` of a new bundle.
+
+    Args:
+        name: of the bundle.
+        found: in the folder of images.
+        settings: that were chosen.
+        made_like: name of its template.
+        results: what inference writes, a sentence.
+    """
+    data = "\n".join(f"- {what}: {text}" for what, text in facts(found).items())
+    warnings = "".join(f"- {warning}\n" for warning in found.warnings)
+    looked_at = f"\nWhat the check pointed out:\n\n{warnings}" if warnings else ""
+    table = "\n".join(
+        f"| {setting.found} | `{setting.name}` = `{shown(setting.value)}` | {setting.why} |" for setting in settings
+    )
+    return f"""\
+# U-Net for {name}
+
+The network of Ronneberger, Fischer and Brox (MICCAI 2015), unpadded convolutions, any size by overlap tiles; a bundle
+made by `monai-unet new` like `{made_like}`.
+
+## Data
+
+In `{found.folder.resolve()}`, which is no part of the bundle (`--dataset_dir` names another place):
+
+{data}
+{looked_at}
+Say here what the images show: the sample, the microscope, the size of a pixel, who labelled them and how.
+
+## Settings
+
+| found | set | why |
+|---|---|---|
+{table}
+
+Learning rate, augmentation and network are those of `{made_like}`.
+
+## Commands
+
+In this folder, or from anywhere with the path of the config and `--bundle_root` of this folder:
+
+```bash
+python -m monai.bundle run training   --config_file configs/train.json
+python -m monai.bundle run evaluating --config_file "['configs/train.json','configs/evaluate.json']"
+python -m monai.bundle run inference  --config_file configs/inference.json --input_dir IMAGES --output_dir RESULTS
+```
+
+{results} Training goes on from `models/checkpoint.pt` when it is there (`--resume False` starts anew) and leaves the
+best weights in `models/model.pt`. Evaluation writes `output/report.html`, with scores and pictures. A network of
+another width is `--features "[16,32,64,128,256]"`, for all three.
+
+## Performance
+
+Not measured yet: put the scores of `evaluating` here.
+
+## Limits and intended use
+
+For images like those it was trained on: the same sample, pixel size and contrast. For research; not for diagnosis.
+
+## Licence and citation
+
+See `LICENSE`. Cite the paper, arXiv:1505.04597, and the source of your images.
+"""

@@ -1,0 +1,241 @@
+"""From what a folder holds to the values of a config, each with its reason."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from monai_unet.data.survey import Survey
+from monai_unet.geometry import ValidGeometry
+
+PAPER_TILE = 388
+NOT_GIVEN = "not given"
+ITERATIONS = 3000  # of a run; the templates have some 2400 to 10000
+_BITS = {"uint8": (8,), "uint16": (16, 14, 12, 10, 8)}
+_LOOKS = 60  # validations a run
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A value of a config, and where it comes from.
+
+    Attributes:
+        name: top-level name of `train.json`, `inference.json` or both.
+        value: that is set.
+        found: what the folder holds, for a person to read.
+        why: what follows from that.
+    """
+
+    name: str
+    value: Any
+    found: str
+    why: str
+
+
+def choose_settings(
+    found: Survey,
+    train: Mapping[str, Any],
+    ignore_label: int | None = None,
+    partly_annotated: Sequence[str] = (),
+) -> list[Setting]:
+    """The settings for a folder.
+
+    Args:
+        found: of `survey`, without problems.
+        train: what the template's `train.json` says; its network and batch size count.
+        ignore_label: as it was given to `survey`.
+        partly_annotated: as it was given to `survey`.
+    """
+    assert not found.problems, "a folder with problems is refused before"
+    mean, std = rounded(found.mean, found.std)
+    settings = [
+        Setting(
+            "image_mean",
+            mean,
+            f"mean {found.mean:.4g}",
+            "one number for all images, so that a tile's prediction does not depend on the rest of its image",
+        ),
+        Setting("image_std", std, f"std {found.std:.4g}", "the same; 0.1 % at either end left out, for hot pixels"),
+        _value_range(found),
+        _classes(found),
+        _instances(found),
+        Setting(
+            "ignore_label",
+            ignore_label,
+            "as given" if ignore_label is not None else NOT_GIVEN,
+            "nothing is learnt and nothing scored where labels have this value",
+        ),
+        Setting(
+            "partly_annotated",
+            list(partly_annotated),
+            "as given" if partly_annotated else NOT_GIVEN,
+            "of these images only the labelled cells count, the rest is not known",
+        ),
+    ]
+    if found.kind == "classes":
+        settings.append(
+            Setting("w0", 0.0, "a map of classes", "no borders between cells to learn; classes are balanced")
+        )
+    else:
+        settings.append(_min_size(found))
+    return [*settings, _tile(found, train), *_split_and_epochs(found, train)]
+
+
+def rounded(mean: float, std: float) -> tuple[float, float]:
+    """Mean and standard deviation with as many digits as matter: the deviation with three, the mean to a tenth of that.
+
+    Example:
+        >>> rounded(82.7342, 8.1377)
+        (82.73, 8.14)
+    """
+    digits = 2 - math.floor(math.log10(std))
+    numbers = round(mean, digits), round(std, digits)
+    return numbers if digits > 0 else (int(numbers[0]), int(numbers[1]))
+
+
+def value_range(found: Survey) -> tuple[float, float, str]:
+    """Lowest and highest grey value that inference takes, and why.
+
+    Of 8-bit images 0 to 255. Of 16-bit images 0 to 65535, or the next smaller range of a camera (14, 12, 10, 8 bit)
+    that every section passes: `CheckImaged` takes an image that is darker than a 255th of the range for one that was
+    scaled to 0 to 1. Of other types what was found, with a quarter of it to spare on either side.
+    """
+    bits = _BITS.get(found.dtypes[0], ())
+    refused = "inference refuses images outside, which are scaled otherwise"
+    for number in bits:
+        high = 2**number - 1
+        if found.brightest <= high < 255 * found.dimmest:
+            return (
+                0,
+                high,
+                f"what {number} bits hold" + ("; " if number == bits[0] else ", as in all images; ") + refused,
+            )
+    if bits and found.brightest > 1:
+        dark = f"an image that ends at {found.dimmest:g}, as one here, is taken for scaled to 0 to 1 and refused too"
+        return 0, 2 ** bits[0] - 1, f"what {bits[0]} bits hold; {refused}; {dark}"
+    slack = (found.brightest - found.darkest) / 4
+    low = found.darkest - slack
+    low, high = (
+        (0 if low < 0 <= found.darkest else _outward(low, slack, -1)),
+        _outward(found.brightest + slack, slack, 1),
+    )
+    return low, high, f"as found and a quarter to spare; {refused}"
+
+
+def _outward(value: float, slack: float, sign: int) -> float:
+    unit = 10.0 ** (math.floor(math.log10(slack)) - 1)
+    return float(f"{sign * math.ceil(sign * value / unit) * unit:.12g}")
+
+
+def _value_range(found: Survey) -> Setting:
+    low, high, why = value_range(found)
+    return Setting(
+        "value_range", [low, high], f"{found.darkest:g} to {found.brightest:g}, {', '.join(found.dtypes)}", why
+    )
+
+
+def _classes(found: Survey) -> Setting:
+    shares = ", ".join(
+        f"{name} {100 * share:.2g} %" for name, share in zip(found.classes, found.class_shares, strict=True)
+    )
+    return Setting("classes", list(found.classes), shares, "the network has an output for each")
+
+
+def _instances(found: Survey) -> Setting:
+    values = f"up to {found.num_values} values a file, {len(found.classes)} classes"
+    why = {
+        "instances": "more than two values: one number a cell; cells that touch are kept apart",
+        "masks": "two values: inside and outside; the cells are the connected parts",
+        "classes": "a number a class; scored by Dice, predicted as a map of classes",
+    }[found.kind]
+    return Setting("instances", found.kind == "instances", values, f"{why} (--labels says otherwise)")
+
+
+def _min_size(found: Survey) -> Setting:
+    sizes = sorted(size for section in found.cell_sizes for size in section)
+    median = sizes[len(sizes) // 2]
+    smallest = max(median // 10, 1)
+    dropped = sum(size < smallest for size in sizes)
+    found_text = f"{len(sizes)} cells of {sizes[0]} to {sizes[-1]} px, median {median}"
+    why = "a tenth of the median cell: smaller objects are taken for noise"
+    if dropped:
+        why += f"; {dropped} of the labelled cells are smaller and would be dropped: lower it if they are real"
+    return Setting("min_size", smallest, found_text, why)
+
+
+def _tile(found: Survey, train: Mapping[str, Any]) -> Setting:
+    geometry = ValidGeometry(len(train["features"]) - 1, train["convs_per_block"])
+    longest = max(found.largest)
+    size = f"{' x '.join(map(str, found.smallest))} to {' x '.join(map(str, found.largest))} px"
+    if found.smallest == found.largest:
+        size = f"{' x '.join(map(str, found.smallest))} px"
+    tile = geometry.output_size(geometry.input_size_for(longest))
+    if tile < PAPER_TILE:
+        return Setting("tile", tile, size, "the smallest output of the network that holds every section whole")
+    return Setting("tile", PAPER_TILE, size, "as in the paper; a random part of a section every time")
+
+
+def _split_and_epochs(found: Survey, train: Mapping[str, Any]) -> list[Setting]:
+    validation, how = choose_validation(found)
+    num_validation = validation if isinstance(validation, int) else len(validation)
+    num_training = found.num_sections - num_validation
+    epochs = max(round(ITERATIONS * train["batch_size"] / num_training), 1)
+    return [
+        Setting(
+            "validation",
+            validation,
+            f"{found.num_sections} sections, {len(found.names)} file{'s' if len(found.names) > 1 else ''}",
+            how,
+        ),
+        Setting(
+            "epochs",
+            epochs,
+            f"{num_training} training sections",
+            f"some {ITERATIONS} iterations, one tile of every section an epoch",
+        ),
+        Setting(
+            "val_interval",
+            _interval(max(round(epochs / _LOOKS), 1), train["val_interval"]),
+            f"{epochs} epochs",
+            f"some {min(_LOOKS, epochs)} looks at the validation sections",
+        ),
+    ]
+
+
+def _interval(number: int, template: int | str) -> int | str:
+    """The interval in the template's words, which say what the number of epochs is that it must not exceed."""
+    return re.sub(r"^\$min\(\d+,", f"$min({number},", template) if isinstance(template, str) else number
+
+
+def choose_validation(found: Survey) -> tuple[int | list[int], str]:
+    """What `validation` is to be, and why.
+
+    A quarter of the files where there are four or more, else of the sections, rounded, one at least. It is a block,
+    since neighbours in a stack or film look alike: the last one, or the last one before that for which both parts have
+    every class, where the last one has not.
+    """
+    by_files = len(found.names) >= 4
+    units = list(found.sections_of_files) if by_files else [1] * found.num_sections
+    number = max(math.floor(len(units) / 4 + 0.5), 1)
+    starts = [sum(units[:index]) for index in range(len(units) + 1)]
+    what = "whole files" if by_files and max(units) > 1 else "sections"
+    why = f"{starts[-1] - starts[-1 - number]} {'sections' if what == 'sections' else 'sections, ' + what}"
+    for first in range(len(units) - number, -1, -1):
+        chosen = range(starts[first], starts[first + number])
+        rest = [index for index in range(found.num_sections) if index not in chosen]
+        if all(_covers(found, part) for part in (chosen, rest)):
+            if first == len(units) - number:
+                return len(chosen), f"the last {why}: a block, as neighbours look alike"
+            return list(chosen), f"a block of {why} in which every class occurs, as in the rest"
+    return starts[-1] - starts[-1 - number], (
+        f"the last {why}; no such block has every class in it and in the rest: choose --validation yourself"
+    )
+
+
+def _covers(found: Survey, sections: Sequence[int]) -> bool:
+    return all(
+        any(found.class_pixels[section][index] for section in sections) for index in range(1, len(found.classes))
+    )
