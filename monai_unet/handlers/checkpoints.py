@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import ignite.distributed as idist
 import torch
 from ignite.engine import Engine, Events
 from monai.engines import Evaluator, Trainer
@@ -55,8 +56,10 @@ class SaveLast:
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.save)
 
     def save(self, engine: Trainer) -> None:
-        """Write the checkpoint when it is due."""
+        """Write the checkpoint when it is due, in the first of several processes."""
         if engine.state.epoch % self.interval and engine.state.epoch < engine.state.max_epochs:
+            return
+        if idist.get_rank() > 0:
             return
         state = {name: item.state_dict() for name, item in self._objects(engine).items()}
         best = {name: getattr(self.evaluator.state, name) for name in ("best_metric", "best_metric_epoch")}
@@ -121,7 +124,7 @@ class SaveBest:
 
     def __call__(self, engine: Evaluator) -> None:
         """Write the weights if this epoch is the best so far."""
-        if engine.state.best_metric_epoch != engine.state.epoch:
+        if engine.state.best_metric_epoch != engine.state.epoch or idist.get_rank() > 0:
             return
         with written_aside(self.path) as temporary:
             torch.save(self.network.state_dict(), temporary)

@@ -1,7 +1,8 @@
-"""Random numbers that depend on the seed and the epoch alone."""
+"""Random numbers that depend on the seed, the epoch and the process alone."""
 
 from __future__ import annotations
 
+import ignite.distributed as idist
 from ignite.engine import Engine, Events
 from ignite.utils import manual_seed
 from monai.transforms import Randomizable
@@ -28,7 +29,7 @@ class EpochSeed:
 
     def __call__(self, engine: Engine) -> None:
         """Seed PyTorch, NumPy, Python and the transforms."""
-        # below 2**32, NumPy's limit; the factor keeps neighbouring seeds from sharing epochs
-        seed = (self.seed * 1_000_003 + engine.state.epoch) % 2**32
+        # below 2**32, NumPy's limit; the factors keep neighbouring seeds and processes from sharing epochs
+        seed = (self.seed * 1_000_003 + idist.get_rank() * 500_009 + engine.state.epoch) % 2**32
         manual_seed(seed)
         self.transform.set_random_state(seed)

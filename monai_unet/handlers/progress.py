@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ignite.distributed as idist
 from ignite.engine import Events
 from monai.engines import Trainer
 from tqdm import tqdm
@@ -26,7 +27,14 @@ class TrainingProgress:
 
     def _start(self, engine: Trainer) -> None:
         total = engine.state.max_epochs * engine.state.epoch_length
-        self.bar = tqdm(total=total, initial=engine.state.iteration, unit="it", desc="training", dynamic_ncols=True)
+        self.bar = tqdm(
+            total=total,
+            initial=engine.state.iteration,
+            unit="it",
+            desc="training",
+            dynamic_ncols=True,
+            disable=idist.get_rank() > 0,
+        )
 
     def _step(self, engine: Trainer) -> None:
         assert self.bar is not None, "the bar is made when the engine starts"

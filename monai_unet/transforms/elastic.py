@@ -54,8 +54,9 @@ class RandElasticTiled(Rand2DElasticd):
         device: where to resample; when left out, where the items lie.
         allow_missing_keys: as in MONAI.
 
-    What lies outside the section is its mirror image about its outer pixels. The tile's place is uniform among those that keep the smallest of its sizes inside the section, whole pixels; on an
-    axis that is too short for that it is centred.
+    What lies outside the section is its mirror image about its outer pixels. The tile's place is uniform among those
+    that keep the smallest of its sizes inside the section, whole pixels; on an axis that is too short for that it is
+    centred.
 
     Source: Ronneberger et al. (2015), section 3.1: shift, rotation, and elastic deformation by Gaussian displacements
     with a standard deviation of 10 pixels on a coarse 3 x 3 grid.

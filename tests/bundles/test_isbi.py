@@ -272,3 +272,12 @@ def test_the_links_at_the_bundles_root_lead_to_its_configs():
 def test_monai_finds_every_property_that_it_wants(sections, trained, tmp_path, kind, name):
     arguments = {"dataset_dir": str(sections), "ckpt_dir": str(trained), "output_dir": str(tmp_path), **SMALL}
     assert workflow(kind, [name], **arguments).check_properties() == []
+
+
+def test_the_papers_recipe_trains_with_sgd_and_its_momentum(sections, tmp_path):
+    arguments = {"dataset_dir": str(sections), "ckpt_dir": str(tmp_path), "output_dir": str(tmp_path / "out")}
+    run = workflow("train", ["train", "paper"], **arguments, **SMALL, epochs=1)
+    run.run()
+    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    assert state["optimizer"]["param_groups"][0]["momentum"] == 0.99
+    assert not [name for name in state["network"] if name.endswith("gain")]

@@ -1,0 +1,133 @@
+"""What the CI of MONAI's model zoo verifies on a bundle, and what its maintainers ask of a model card.
+
+After `ci/verify_bundle.py` of Project-MONAI/model-zoo. Its schema, meta_schema_20240725.json, is fetched from the
+network there; here the keys that a bundle of the zoo has are written out.
+"""
+
+import json
+
+import bundle_runs
+import pytest
+import tifffile
+import torch
+from bundle_runs import REPOSITORY
+from monai.bundle import ConfigParser, ckpt_export, verify_net_in_out
+from test_cells import frame
+
+BUNDLES = ("isbi", "dic_hela", "phc_u373")
+REQUIRED = {
+    "schema": str,
+    "version": str,
+    "changelog": dict,
+    "monai_version": str,
+    "pytorch_version": str,
+    "numpy_version": str,
+    "required_packages_version": dict,
+    "name": str,
+    "task": str,
+    "description": str,
+    "authors": str,
+    "copyright": str,
+    "network_data_format": dict,
+}
+OF_A_TENSOR = {
+    "type",
+    "format",
+    "num_channels",
+    "spatial_shape",
+    "dtype",
+    "value_range",
+    "is_patch_data",
+    "channel_def",
+}
+SECTIONS = ("Data", "Performance", "Commands", "Limits and intended use", "Licence")
+LARGEST = 25_000_000  # bytes: larger files have to be named in large_files.yml
+NARROW = {"features": [2, 3, 4, 5, 6]}  # of the depth that the metadata's sizes are for
+
+
+@pytest.fixture(params=BUNDLES)
+def bundle(request):
+    return REPOSITORY / "bundles" / request.param
+
+
+@pytest.fixture
+def metadata(bundle):
+    return json.loads((bundle / "configs" / "metadata.json").read_text(encoding="utf-8"))
+
+
+def arguments(bundle):
+    configs = bundle / "configs"
+    return {
+        "net_id": "network_def",
+        "meta_file": str(configs / "metadata.json"),
+        "config_file": str(configs / "inference.json"),
+        "bundle_root": str(bundle),
+    }
+
+
+@pytest.mark.parametrize(
+    "name", ["configs/metadata.json", "configs/inference.json", "configs/train.json", "configs/logging.conf", "LICENSE"]
+)
+def test_the_required_files_are_there(bundle, name):
+    assert (bundle / name).is_file()
+
+
+def test_the_metadata_has_the_required_keys(metadata):
+    assert {key: type(metadata.get(key)) for key in REQUIRED} == REQUIRED
+    assert metadata["schema"].endswith("/meta_schema_20240725.json")
+    tensors = metadata["network_data_format"]
+    for tensor in (tensors["inputs"]["image"], tensors["outputs"]["pred"]):
+        assert set(tensor) >= OF_A_TENSOR
+        assert len(tensor["channel_def"]) == tensor["num_channels"]
+
+
+def test_the_version_is_in_the_changelog(metadata):
+    assert metadata["version"] in metadata["changelog"]
+
+
+@pytest.fixture
+def data(bundle, sections, tmp_path):
+    """Made-up data in the layout that the bundle reads: its folder, and what inference reads of it."""
+    if bundle.name == "isbi":
+        return sections, sections / "test-volume.tif"
+    for index in range(6):
+        for path, pixels in zip(
+            (f"01/t{index:03d}.tif", f"01_GT/SEG/man_seg{index:03d}.tif"), frame(index), strict=True
+        ):
+            (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+            tifffile.imwrite(tmp_path / path, pixels)
+    return tmp_path, tmp_path / "01"
+
+
+@pytest.mark.parametrize(("kind", "name"), [("train", "train"), ("infer", "inference")])
+def test_the_properties_of_a_workflow_are_there(bundle, kind, name, data):
+    values = {"dataset_dir": str(data[0]), "device": "cpu", **NARROW}
+    more = {"partly_annotated": []} if kind == "train" and bundle.name != "isbi" else {}
+    more |= {"input_dir": str(data[1])} if kind == "infer" else {}
+    run = bundle_runs.workflow(bundle, kind, [name], **values, **more)
+    assert run.check_properties() == []
+
+
+def test_the_network_takes_and_gives_what_the_metadata_says(bundle):
+    verify_net_in_out(**arguments(bundle), **NARROW, device="cpu", n=3)
+
+
+def test_the_weights_are_exported_by_scripting_and_load(bundle, tmp_path):
+    parser = ConfigParser.load_config_file(str(bundle / "configs" / "inference.json"))
+    parser = ConfigParser({**parser, **NARROW})
+    torch.save(parser.get_parsed_content("network_def").state_dict(), tmp_path / "model.pt")
+    ckpt_export(
+        **arguments(bundle), **NARROW, ckpt_file=str(tmp_path / "model.pt"), filepath=str(tmp_path / "verify.ts")
+    )
+    assert torch.jit.load(tmp_path / "verify.ts")(torch.zeros(1, 1, 188, 204)).shape == (1, 2, 4, 20)
+
+
+def test_no_file_is_larger_than_the_zoo_takes(bundle):
+    files = [path for path in bundle.rglob("*") if path.is_file() and not {"models", "output"} & {*path.parts}]
+    assert all(path.stat().st_size < LARGEST for path in files)
+
+
+def test_the_card_has_the_sections_of_the_zoo(bundle):
+    card = (bundle / "docs" / "README.md").read_text(encoding="utf-8")
+    found = [line.removeprefix("## ") for line in card.splitlines() if line.startswith("## ")]
+    assert [section for section in SECTIONS if not any(name.startswith(section) for name in found)] == []
