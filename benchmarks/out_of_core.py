@@ -44,7 +44,7 @@ def make_bundle(folder: Path, features: Sequence[int]) -> Path:
     shutil.copytree(REPOSITORY / "bundles" / "isbi" / "configs", folder / "configs")
     (folder / "models").mkdir()
     torch.manual_seed(0)
-    torch.save(OriginalUNet(features=features).state_dict(), folder / "models" / "model.pt")
+    torch.save(OriginalUNet(features=features, normalisation="weights").state_dict(), folder / "models" / "model.pt")
     return folder
 
 

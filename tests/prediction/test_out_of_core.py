@@ -35,7 +35,7 @@ def bundle(tmp_path_factory):
     shutil.copytree(REPOSITORY / "bundles" / "isbi" / "configs", folder / "configs")
     torch.manual_seed(0)
     (folder / "models").mkdir()
-    torch.save(OriginalUNet(features=(2, 3, 4)).state_dict(), folder / "models" / "model.pt")
+    torch.save(OriginalUNet(features=(2, 3, 4), normalisation="weights").state_dict(), folder / "models" / "model.pt")
     return folder
 
 
@@ -51,7 +51,7 @@ def run(image, out, bundle, **kwargs):
 
 
 def in_memory(image, bundle):
-    network = OriginalUNet(features=(2, 3, 4)).eval()
+    network = OriginalUNet(features=(2, 3, 4), normalisation="weights").eval()
     network.load_state_dict(torch.load(bundle / "models" / "model.pt", weights_only=True))
     pixels = torch.from_numpy(tifffile.imread(image).astype(np.float32))
     with torch.no_grad():
@@ -148,7 +148,7 @@ def test_an_output_of_other_arguments_is_refused_and_left_alone(stack, bundle, u
 def test_an_output_of_other_weights_is_refused(stack, bundle, undisturbed, tmp_path):
     other = tmp_path / "isbi"
     shutil.copytree(bundle, other)
-    torch.save(OriginalUNet(features=(2, 3, 4)).state_dict(), other / "models" / "model.pt")
+    torch.save(OriginalUNet(features=(2, 3, 4), normalisation="weights").state_dict(), other / "models" / "model.pt")
     with pytest.raises(ValueError, match="model is"):
         run(stack, undisturbed, other)
 
