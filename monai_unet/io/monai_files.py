@@ -15,10 +15,10 @@ import numpy as np
 from monai.config import DtypeLike, NdarrayOrTensor, PathLike
 from monai.data import ImageReader, ImageWriter, NibabelWriter
 from monai.data.utils import is_supported_format
-from monai.utils import ImageMetaKey, MetaKeys, SpaceKeys, convert_data_type, ensure_tuple
+from monai.utils import ImageMetaKey, MetaKeys, SpaceKeys, convert_data_type, convert_to_dst_type, ensure_tuple
 
 from monai_unet.io.aside import written_aside
-from monai_unet.io.stack import READ_SUFFIXES, read_stack, stem
+from monai_unet.io.stack import READ_SUFFIXES, image_files, read_stack, stem
 
 
 class StackReader(ImageReader):
@@ -138,6 +138,28 @@ def _check_range(array: np.ndarray, dtype: DtypeLike) -> None:
             f"a prediction goes up to {array.max()}, and {dtype} ends at {np.iinfo(dtype).max}: take fewer objects (a "
             "larger --min_size), or a wider type"
         )
+
+
+def output_ext(input_dir: str | Path) -> str:
+    """How results are written: ".nii.gz" where the first image of a folder, or the one named, is NIfTI; else ".tif".
+
+    A folder that is not there is none of NIfTI: MONAI Label builds the transforms without one.
+    """
+    try:
+        first = image_files(input_dir)[0]
+    except FileNotFoundError:
+        return ".tif"
+    return ".nii.gz" if is_supported_format(first, ["nii", "nii.gz"]) else ".tif"
+
+
+def label_image(labels: NdarrayOrTensor, dtype: DtypeLike) -> NdarrayOrTensor:
+    """Labels without their channel, (1, W, H[, D]) to (W, H[, D]), in an integer type: what MONAI Label's writer takes.
+
+    Raises:
+        OverflowError: when a label does not fit the type.
+    """
+    _check_range(convert_data_type(labels, np.ndarray)[0], dtype)
+    return convert_to_dst_type(labels[0], labels, dtype=np.dtype(dtype))[0]
 
 
 def challenge_name(meta_dict: Mapping, saver: Any) -> dict[str, Any]:

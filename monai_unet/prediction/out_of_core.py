@@ -58,7 +58,7 @@ def predict(
         image: TIFF, Zarr, NIfTI or PNG, see `monai_unet.io.source.open_source`; read by region, never whole.
         out: `.ome.zarr` (or `.zarr`), `.ome.tif` (or `.tif`), `.nii` or `.nii.gz`. The last ones are made of a Zarr
             beside them, which is removed when they are done.
-        bundle: folder of the bundle.
+        bundle: folder of the bundle, or a TorchScript or ONNX file that `monai-unet export` wrote.
         overrides: names of the bundle's `inference.json` with other values.
         output: "probability" (of class 1; one channel a class if there are more than two), "label", or "instances": the
             connected parts of class 1, numbered alike across tiles, each section by itself for a 2-D network.
@@ -167,6 +167,7 @@ def _store(job: Job, source: ImageSource, model: Model) -> PredictionStore:
     info, number = source.info, 1 if model.out_channels == 2 or job.output == "label" else model.out_channels
     extents = [stop - start for start, stop in job.region][3 - info.ndim :]
     channels = [number] if number > 1 else []
+    names = model.class_names if number > 1 else model.class_names[1:2]
     stat = info.path.stat()
     return create_or_open(
         job.store,
@@ -178,6 +179,7 @@ def _store(job: Job, source: ImageSource, model: Model) -> PredictionStore:
         unit=info.unit,
         affine=info.affine,
         labels=job.output == "label",
+        channel_names=["label"] if job.output == "label" else names,
         settings={
             "image": str(info.path.name),
             "image size": stat.st_size,
@@ -202,6 +204,7 @@ def _instance_store(probability: PredictionStore, out: Path, threshold: float, m
         unit=probability.unit,
         affine=probability.affine,
         labels=True,
+        channel_names=["instances"],
         settings={**probability.settings, "output": "instances", "threshold": threshold, "min_size": min_size},
     )
 

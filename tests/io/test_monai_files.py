@@ -6,7 +6,7 @@ import torch
 from monai.data import MetaTensor
 from monai.transforms import LoadImage, SaveImage
 
-from monai_unet.io.monai_files import NiftiWriter, TiffWriter
+from monai_unet.io.monai_files import NiftiWriter, TiffWriter, label_image, output_ext
 
 STACK = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
 
@@ -98,3 +98,21 @@ def test_a_damaged_nifti_is_refused_and_not_filled_up_with_zeros(tmp_path):
     path.write_bytes(path.read_bytes()[:3000])
     with pytest.raises(ValueError, match=r"a.nii.gz cannot be read"):
         load(path)
+
+
+@pytest.mark.parametrize(("name", "expected"), [("a.nii.gz", ".nii.gz"), ("a.NII", ".nii.gz"), ("a.tif", ".tif")])
+def test_results_of_nifti_are_nifti_and_of_others_tiff(tmp_path, name, expected):
+    (tmp_path / name).touch()
+    (tmp_path / "b.tif").touch()
+    assert output_ext(tmp_path) == expected
+    assert output_ext(tmp_path / name) == expected
+    assert output_ext(tmp_path / "nothing there") == ".tif"
+
+
+def test_a_label_image_has_no_channel_and_whole_numbers_that_fit():
+    labels = torch.tensor([[[0, 300], [7, 1]]], dtype=torch.int32)
+    image = label_image(labels, np.uint16)
+    assert image.dtype == torch.uint16
+    assert image.tolist() == [[0, 300], [7, 1]]
+    with pytest.raises(OverflowError, match="300"):
+        label_image(labels, np.uint8)

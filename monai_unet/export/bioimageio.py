@@ -1,0 +1,390 @@
+"""A BioImage.IO model package: weights, architecture and description for ilastik, deepImageJ, bioimageio.core ...
+
+The description is that of `bioimageio.spec` 0.5; sizes and halo come from the network's geometry. The network is
+wrapped (`monai_unet.export.blockwise`), so that it may be applied block by block.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from monai_unet import __version__, geometry
+from monai_unet.export import blockwise
+from monai_unet.export.blockwise import BlockwiseUNet
+from monai_unet.export.compare import Difference, difference, noise
+from monai_unet.inferers import OverlapTileInferer
+from monai_unet.networks import original_unet, standardised_conv
+from monai_unet.prediction.model import Model, bundle_metadata, bundle_parser
+
+COVER = 256  # pixels; a cover is twice as wide as high and at most 500 kB
+
+_README = """# {name}
+
+{description}
+
+{card}
+
+## Input and output
+
+Input: grey values between {low:g} and {high:g}, as they are; the normalisation, (x - {mean:g}) / {std:g}, is part of
+the package. Output: the probability of {classes}, one channel each.
+
+The network's context is {margin} pixels a side, and its lattice has a step of {stride} pixels. With the declared halo
+of {halo} pixels, blocks on the lattice are predicted exactly as they are in the whole image. bioimageio.core takes
+arrays whose sides are multiples of {stride}, {least} or more; mirror another one at its far borders, and cut the
+prediction back:
+
+```python
+sides = [max({least}, -(-(n + {halo}) // {stride}) * {stride}) for n in image.shape[2:]]
+padding = [(0, 0), (0, 0), *((0, side - n) for side, n in zip(sides, image.shape[2:]))]
+inputs = {{"image": np.pad(image, padding, "reflect")}}
+sample = bioimageio.core.predict(model="PACKAGE.zip", inputs=inputs, blocksize_parameter=10)
+probability = sample.members["probability"].to_numpy()[(..., *(slice(n) for n in image.shape[2:]))]
+```
+
+A `Tensor` with named axes is not checked for its size: as a whole it is predicted exactly, in blocks the last ones lie
+off the lattice, and there is a seam before them.
+
+## Validation
+
+When the package was made (monai-unet {version}), its prediction by bioimageio.core was compared with the overlap-tile
+prediction of the network on images of odd size, whole and in blocks: they agree to 1e-4 in probability.
+"""
+
+
+def write_bioimageio(model: Model, bundle: str, overrides: str, path: Path, image: torch.Tensor | None) -> None:
+    """Write the package.
+
+    Args:
+        model: of the bundle.
+        bundle: its folder, absolute; its `metadata.json` is the source of name, description, authors and references,
+            its `docs/README.md` of the documentation, its `LICENSE` is that of the weights.
+        overrides: JSON, with which the model was loaded.
+        path: the package, ".zip".
+        image: (1, C, *size), grey values; its middle becomes the test input and the cover. Noise when None.
+
+    Raises:
+        ImportError: without bioimageio.core.
+        FileNotFoundError: when the bundle has no LICENSE.
+    """
+    _imported()
+    from bioimageio.spec import save_bioimageio_package
+
+    licence = Path(bundle) / "LICENSE"
+    if not licence.is_file():
+        raise FileNotFoundError(f"{licence} does not exist: a package has to say under which terms its weights are")
+    network: Any = model.network
+    wrapped = BlockwiseUNet(network, model.rotations).eval()
+    test = _test_input(model, wrapped.halo, image)
+    with torch.inference_mode():
+        output = wrapped((test - model.mean) / model.std)
+    with tempfile.TemporaryDirectory() as name, _quiet():
+        folder = Path(name)
+        (folder / "LICENSE").write_bytes(licence.read_bytes())
+        (folder / "README.md").write_text(_readme(model, wrapped, bundle), encoding="utf-8")
+        (folder / "architecture.py").write_text(_architecture(), encoding="utf-8")
+        np.save(folder / "test_input.npy", test.numpy())
+        np.save(folder / "test_output.npy", output.numpy())
+        _write_cover(folder / "cover.png", test, output, model, wrapped.halo)
+        state = {key: value.contiguous() for key, value in wrapped.state_dict().items()}
+        torch.save(state, folder / "weights.pt")
+        torch.jit.save(torch.jit.script(wrapped), folder / "weights.ts")
+        description = _description(model, wrapped, bundle, overrides, folder)
+        save_bioimageio_package(description, output_path=path, allow_invalid=False)
+
+
+def check_package(model: Model, path: Path, image: torch.Tensor | None) -> list[Difference]:
+    """Test a package as `bioimageio test` does, and predict with it as a user of bioimageio.core would.
+
+    Args:
+        model: what the package was made of.
+        path: the package.
+        image: (1, C, *size), grey values, to predict too.
+
+    Returns:
+        Differences to the overlap-tile prediction, for each weights and image: of an image of odd size as a whole and
+        in blocks after mirroring it to the lattice.
+
+    Raises:
+        ValueError: when the test fails; with what it found.
+    """
+    summary = test_package(path)
+    if summary.status != "passed":
+        raise ValueError(f"the package does not pass the test of bioimageio.core: {summary.format()}")
+    # odd sides, off the lattice, large enough for several blocks
+    stride = model.geometry.stride
+    odd = [2 * model.geometry.margin + (5 + axis) * stride + 1 + 6 * axis for axis in range(model.spatial_dims)]
+    low, high = model.value_range
+    shape = [1, model.in_channels, *odd]
+    normalised = noise(shape, model, torch.Generator().manual_seed(1))
+    images = [("random", (normalised * model.std + model.mean).clamp(low, high))]
+    if image is not None:
+        box = [slice(None), slice(None)] + [slice(0, n - 1 + n % 2) for n in image.shape[2:]]
+        images.append(("real image", image[tuple(box)]))
+    found = []
+    for what, grey in images:
+        inferer = OverlapTileInferer(
+            spatial_dims=model.spatial_dims, geometry=model.geometry, rotations=model.rotations
+        )
+        with torch.inference_mode():
+            expected = inferer((grey - model.mean) / model.std, model.network).softmax(1)
+        for weights in ("torchscript", "pytorch_state_dict"):
+            whole = predict_with_core(path, grey, weights, in_blocks=False)
+            found.append(difference(f"{what}, {weights}, whole", grey.shape, expected, whole))
+            blocks = predict_with_core(path, grey, weights, in_blocks=True)
+            found.append(difference(f"{what}, {weights}, in blocks", grey.shape, expected, blocks))
+    return found
+
+
+def test_package(path: Path) -> Any:
+    """What `bioimageio test` finds, as its `ValidationSummary`; for every weights in the package, on this machine."""
+    core = _imported()
+    with _quiet():
+        return core.test_model(path)
+
+
+def predict_with_core(path: Path, grey: torch.Tensor, weights: str, in_blocks: bool) -> torch.Tensor:
+    """Predict with a package by bioimageio.core, on a CPU.
+
+    Args:
+        path: the package.
+        grey: (1, C, *size), grey values.
+        weights: "torchscript" or "pytorch_state_dict".
+        in_blocks: in blocks, the image mirrored to the lattice first, as the package's documentation says; else the
+            image as it is, as a whole.
+    """
+    core = _imported()
+    array, sizes = grey.numpy(), grey.shape[2:]
+    with _quiet():
+        description = core.load_model_description(path)
+        pipeline = core.create_prediction_pipeline(description, weights_format=weights, devices=["cpu"])
+        axes = [axis.id for axis in description.inputs[0].axes]
+        block: dict[str, Any] = {}
+        if in_blocks:
+            size, halo = description.inputs[0].axes[-1].size, description.outputs[0].axes[-1].halo
+            sides = [max(size.min, -(-(n + halo) // size.step) * size.step) for n in sizes]
+            padding = [(0, 0), (0, 0)] + [(0, side - n) for side, n in zip(sides, sizes, strict=True)]
+            array = np.pad(array, padding, "reflect")
+            block = {"blocksize_parameter": max(1, min(sides) // size.step // 3)}  # three or four blocks a side
+        image = core.tensor.Tensor(array, dims=axes)
+        # not within `with pipeline`: predict opens and closes it, and closing it twice waits for ever
+        result = core.predict(model=pipeline, inputs={"image": image}, **block)
+    prediction = torch.from_numpy(np.array(result.members["probability"].to_numpy()))
+    box = [slice(None), slice(None)] + [slice(0, n) for n in sizes]
+    return prediction[tuple(box)]
+
+
+def _description(model: Model, wrapped: BlockwiseUNet, bundle: str, overrides: str, folder: Path) -> Any:
+    from bioimageio.spec.common import FileDescr
+    from bioimageio.spec.model import v0_5
+
+    metadata = bundle_metadata(bundle)
+    letters = "zyx"[3 - model.spatial_dims :]
+    size = v0_5.ParameterizedSize(min=2 * wrapped.halo + wrapped.stride, step=wrapped.stride)
+    batch = v0_5.BatchAxis()
+    grey = [f"channel{index}" for index in range(model.in_channels)]
+    inputs = v0_5.InputTensorDescr(
+        id=v0_5.TensorId("image"),
+        description="grey values as they are",
+        axes=[
+            batch,
+            v0_5.ChannelAxis(channel_names=[v0_5.Identifier(name) for name in grey]),
+            *(v0_5.SpaceInputAxis(id=v0_5.AxisId(letter), size=size, concatenable=True) for letter in letters),
+        ],
+        data=v0_5.IntervalOrRatioDataDescr(type="float32", range=model.value_range),
+        test_tensor=FileDescr(source=folder / "test_input.npy"),
+        preprocessing=[
+            v0_5.FixedZeroMeanUnitVarianceDescr(
+                kwargs=v0_5.FixedZeroMeanUnitVarianceKwargs(mean=model.mean, std=model.std)
+            )
+        ],
+        # said in full: bioimageio.spec 0.5.12 leaves defaults out, and reads `pad: {}` as padding with zeros
+        pad=v0_5.ReflectPadding(mode="reflect"),
+    )
+    classes: list[str] = [v0_5.Identifier(_identifier(name)) for name in model.class_names]
+    outputs = v0_5.OutputTensorDescr(
+        id=v0_5.TensorId("probability"),
+        description="probability of each class",
+        axes=[
+            batch,
+            v0_5.ChannelAxis(channel_names=classes),
+            *(
+                v0_5.SpaceOutputAxisWithHalo(
+                    id=v0_5.AxisId(letter),
+                    halo=wrapped.halo,
+                    size=v0_5.SizeReference(tensor_id=v0_5.TensorId("image"), axis_id=v0_5.AxisId(letter)),
+                )
+                for letter in letters
+            ),
+        ],
+        data=v0_5.IntervalOrRatioDataDescr(type="float32", range=(0.0, 1.0)),
+        test_tensor=FileDescr(source=folder / "test_output.npy"),
+    )
+    torch_version = v0_5.Version(re.match(r"[0-9.]+", torch.__version__).group())  # type: ignore[union-attr]
+    weights = v0_5.WeightsDescr(
+        pytorch_state_dict=v0_5.PytorchStateDictWeightsDescr(
+            source=folder / "weights.pt",
+            architecture=v0_5.ArchitectureFromFileDescr(
+                source=folder / "architecture.py",
+                callable=v0_5.Identifier("blockwise_unet"),
+                kwargs={"rotations": model.rotations, **_network_arguments(bundle, overrides)},
+            ),
+            pytorch_version=torch_version,
+        ),
+        torchscript=v0_5.TorchscriptWeightsDescr(
+            source=folder / "weights.ts", pytorch_version=torch_version, parent="pytorch_state_dict"
+        ),
+    )
+    return v0_5.ModelDescr(
+        name=_plain(metadata.get("name", Path(bundle).name)),
+        description=metadata.get("description", ""),
+        version=v0_5.Version(metadata.get("version", "0.1.0")),
+        authors=[v0_5.Author(name=metadata.get("authors", "the monai-unet developers").replace("/", " "))],
+        cite=[_cite(text) for text in metadata.get("references", [])],
+        license=FileDescr(source=folder / "LICENSE"),
+        documentation=FileDescr(source=folder / "README.md"),
+        covers=[FileDescr(source=folder / "cover.png")],
+        tags=["unet", "segmentation", "pytorch", "monai", f"{model.spatial_dims}d", "overlap-tile"],
+        inputs=[inputs],
+        outputs=[outputs],
+        weights=weights,
+    )
+
+
+def _cite(text: str) -> Any:
+    """An entry of the references; an arXiv number is a DOI too."""
+    from bioimageio.spec.model import v0_5
+
+    doi = re.search(r"doi:\s*(10\.\S+)", text)
+    arxiv = re.search(r"arXiv:(\d+\.\d+)", text)
+    if doi is None and arxiv is None:
+        raise ValueError(f"the reference {text!r} in metadata.json has neither a doi: nor an arXiv: number; add one")
+    number = doi[1].rstrip(".,;") if doi else f"10.48550/arXiv.{arxiv[1]}"  # type: ignore[index]
+    return v0_5.CiteEntry(text=text, doi=v0_5.Doi(number))
+
+
+def _network_arguments(bundle: str, overrides: str) -> dict[str, Any]:
+    """The arguments of `OriginalUNet`, from the bundle's config, as they were resolved."""
+    parser = bundle_parser(bundle, overrides)
+    if parser["network_def"]["_target_"].rpartition(".")[2] != "OriginalUNet":
+        raise ValueError(f"{bundle} defines a {parser['network_def']['_target_']}: only OriginalUNet can be packaged")
+    names = [name for name in parser["network_def"] if not name.startswith("_")]
+    arguments = {name: parser.get_parsed_content(f"network_def::{name}") for name in names}
+    return json.loads(json.dumps(arguments))
+
+
+def _architecture() -> str:
+    """The network's source in one file that needs PyTorch and MONAI, but not this project."""
+    lines = [
+        f'"""The network of a model by monai-unet {__version__}, Apache-2.0; its modules, one after the other."""',
+        "",
+    ]
+    lines += ["from __future__ import annotations", ""]
+    for module in (geometry, standardised_conv, original_unet, blockwise):
+        for line in inspect.getsource(module).splitlines():
+            if not line.startswith(("from __future__", "from monai_unet")):
+                lines.append(line)
+    return "\n".join(lines) + "\n"
+
+
+def _readme(model: Model, wrapped: BlockwiseUNet, bundle: str) -> str:
+    metadata = bundle_metadata(bundle)
+    card = Path(bundle) / "docs" / "README.md"
+    # the sections of the model card, without its title and the commands, which are for the bundle
+    parts = re.split(r"(?m)^## ", card.read_text(encoding="utf-8"))[1:] if card.is_file() else []
+    kept = [part.strip() for part in parts if not part.startswith(("Commands", "Preprocessing"))]
+    return _README.format(
+        name=metadata.get("name", Path(bundle).name),
+        description=metadata.get("description", ""),
+        card="\n\n".join(f"## {part}" for part in kept),
+        low=model.value_range[0],
+        high=model.value_range[1],
+        mean=model.mean,
+        std=model.std,
+        classes=" and ".join(model.class_names),
+        margin=wrapped.margin,
+        halo=wrapped.halo,
+        stride=wrapped.stride,
+        least=2 * wrapped.halo + wrapped.stride,
+        version=__version__,
+    )
+
+
+def _test_input(model: Model, halo: int, image: torch.Tensor | None) -> torch.Tensor:
+    """Grey values in a declared size: the middle of the image, or noise."""
+    stride = model.geometry.stride
+    wanted = 2 * halo + (128 if model.spatial_dims == 2 else 2 * stride)
+    if image is None or min(image.shape[2:]) < 2 * halo + stride:
+        shape = [1, model.in_channels, *[-(-wanted // stride) * stride] * model.spatial_dims]
+        normalised = noise(shape, model, torch.Generator().manual_seed(0))
+        return normalised * model.std + model.mean
+    box: list[slice] = [slice(None), slice(None)]
+    for n in image.shape[2:]:
+        size = 2 * halo + (min(n, wanted) - 2 * halo) // stride * stride
+        box.append(slice((n - size) // 2, (n - size) // 2 + size))
+    return image[tuple(box)].contiguous()
+
+
+def _write_cover(path: Path, test: torch.Tensor, output: torch.Tensor, model: Model, halo: int) -> None:
+    """Input beside the probability of the last class, without the halo."""
+    from PIL import Image
+
+    inner = (slice(halo, -halo),) * model.spatial_dims
+    pictures = []
+    for tensor, low, high in ((test[0, 0], *_spread(test)), (output[0, -1], 0.0, 1.0)):
+        plane = tensor[inner]
+        plane = plane[plane.shape[0] // 2] if model.spatial_dims == 3 else plane
+        side = min(plane.shape)
+        grey = ((plane[:side, :side] - low) / (high - low)).clamp(0, 1) * 255
+        picture = Image.fromarray(grey.round().to(torch.uint8).numpy())
+        pictures.append(np.asarray(picture.resize((COVER, COVER), Image.Resampling.BICUBIC)))
+    Image.fromarray(np.hstack(pictures)).save(path)
+
+
+def _spread(tensor: torch.Tensor) -> tuple[float, float]:
+    low, high = float(tensor.min()), float(tensor.max())
+    return low, max(high, low + 1e-6)
+
+
+def _plain(name: str) -> str:
+    """A name of the letters that the specification allows, 5 to 64 of them."""
+    return re.sub(r"[^A-Za-z0-9_+\- ()]", " ", name)[:64].strip().ljust(5, "-")
+
+
+def _identifier(name: str) -> str:
+    found = re.sub(r"\W", "_", name)
+    return found if found.isidentifier() else f"class_{found}"
+
+
+def _imported() -> Any:
+    try:
+        import bioimageio.core
+    except ImportError as error:
+        raise ImportError("a BioImage.IO package needs more packages: pip install 'monai-unet[export]'") from error
+    return bioimageio.core
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without a cache on disk, and without what the packages tell; what is wrong they raise or report."""
+    from bioimageio.spec import ValidationContext
+    from loguru import logger
+
+    logger.disable("bioimageio")
+    try:
+        with warnings.catch_warnings(), ValidationContext(disable_cache=True, progressbar=False):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.enable("bioimageio.spec")  # as it was: bioimageio.core is silent by itself

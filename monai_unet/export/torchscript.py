@@ -1,0 +1,18 @@
+"""TorchScript: the network itself, scripted, with the settings of its prediction in the archive."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from monai_unet.prediction.exported import SETTINGS, settings_text
+from monai_unet.prediction.model import Model
+
+
+def write_torchscript(model: Model, path: Path) -> None:
+    """Script the network, its check of sizes included, and save it: (B, C, *valid size) -> logits.
+
+    Scripting keeps the conditions and loops of the network, where tracing would keep one path through them.
+    """
+    torch.jit.save(torch.jit.script(model.network), path, _extra_files={SETTINGS: settings_text(model)})
