@@ -1,13 +1,13 @@
 # Each target sets up .venv by itself if need be.
 VENV ?= .venv
+LABEL ?= .venv-label
 PYTHON ?= python3
 BIN := $(VENV)/bin
 RUN := $(BIN)/python -m monai.bundle run
 DEMO := build/demo
 NARROW := --features "[8,16,32,64]" --dataset_dir datasets/synthetic/data --ckpt_dir $(DEMO)/models
-ADAM := "{'_target_': 'torch.optim.Adam', 'params': '\$$@network.parameters()', 'lr': '@learning_rate'}"
 
-.PHONY: install demo test check bench clean
+.PHONY: install demo test check bench label test-label clean
 
 install: $(VENV)/.installed
 
@@ -21,7 +21,7 @@ demo: install
 	rm -rf $(DEMO)
 	$(BIN)/monai-unet data synthetic
 	$(RUN) training --config_file bundles/isbi/train.json $(NARROW) --output_dir $(DEMO)/training \
-		--epochs 24 --val_interval 6 --learning_rate 0.001 --optimizer $(ADAM)
+		--epochs 24 --val_interval 6
 	$(RUN) evaluating --config_file "['bundles/isbi/train.json','bundles/isbi/evaluate.json']" $(NARROW) \
 		--training_dir $(DEMO)/training --output_dir $(DEMO)/evaluation
 	$(RUN) inference --config_file bundles/isbi/inference.json $(NARROW) --output_dir $(DEMO)/prediction
@@ -32,6 +32,18 @@ demo: install
 
 test: install
 	$(BIN)/python -m pytest
+
+# MONAI Label in an environment of its own: it wants NumPy 1, and a torchvision that we do without
+label: $(LABEL)/.installed
+
+$(LABEL)/.installed: pyproject.toml requirements-label.txt
+	$(PYTHON) -m venv $(LABEL)
+	$(LABEL)/bin/pip install --disable-pip-version-check -c requirements-label.txt torch
+	$(LABEL)/bin/pip install --disable-pip-version-check --no-deps -r requirements-label.txt -e .
+	touch $@
+
+test-label: label
+	$(LABEL)/bin/python -m pytest tests/label
 
 check: install
 	$(BIN)/ruff check

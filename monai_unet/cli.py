@@ -60,6 +60,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_data(commands, common)
     _add_predict(commands, common)
     _add_score(commands, common)
+    _add_export(commands, common)
+    _add_label(commands, common)
     _add_new(commands, common)
     return parser
 
@@ -126,7 +128,9 @@ def _add_predict(commands: argparse._SubParsersAction, common: argparse.Argument
         parents=[common],
     )
     predict.add_argument("image", metavar="INPUT", help="TIFF, OME-Zarr, Zarr, NIfTI or PNG")
-    predict.add_argument("--bundle", required=True, metavar="DIR", help="folder of the bundle")
+    predict.add_argument(
+        "--bundle", required=True, metavar="DIR", help="folder of the bundle, or a file of `export`: .ts, .pt or .onnx"
+    )
     predict.add_argument("--out", required=True, help=".ome.zarr, .ome.tif, .nii or .nii.gz")
     predict.add_argument("--output", choices=("probability", "label", "instances"), default="probability")
     predict.add_argument("--dtype", choices=("float32", "float16", "uint8"), help="of probabilities (default float32)")
@@ -248,6 +252,64 @@ def _new(args: argparse.Namespace) -> None:
     print(f"\nbundle: {made.folder}; every value above is a line of its configs, and an option of the commands")
     for what, command in commands(made.folder).items():
         print(f"\n{what}:\n{command}")
+
+
+def _add_label(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
+    label = commands.add_parser(
+        "label",
+        help="serve bundles to annotation tools by MONAI Label",
+        description="Make an app for MONAI Label from bundles and start its server, for QuPath, 3D Slicer and REST: "
+        "docs/monai-label.md. Names of the bundles' configs may be given too, as --features '[16,32,64,128,256]'.",
+        parents=[common],
+    )
+    label.add_argument("--studies", type=Path, required=True, metavar="DIR", help="the images; labels go to DIR/labels")
+    label.add_argument(
+        "--bundle", type=Path, nargs="+", default=[Path("bundles/isbi")], metavar="DIR", help="(default bundles/isbi)"
+    )
+    label.add_argument("--app", type=Path, metavar="DIR", help="for copies of the bundles (default STUDIES-app)")
+    label.add_argument("--host", default="127.0.0.1", help="to listen on (default 127.0.0.1, this machine alone)")
+    label.add_argument("--port", type=int, default=8000, help="to listen on (default 8000)")
+    label.set_defaults(run=_label, overrides=True)
+
+
+def _label(args: argparse.Namespace) -> None:
+    from monai_unet.label.app_folder import make_app
+    from monai_unet.label.server import check_server, start_server
+
+    check_server(args.studies)
+    app = args.app or args.studies.resolve().with_name(args.studies.resolve().name + "-app")
+    for line in make_app(app, args.bundle, _overrides(args.others)):
+        print(line)
+    start_server(app, args.studies, [bundle.resolve().name for bundle in args.bundle], args.host, args.port)
+
+
+def _add_export(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
+    export = commands.add_parser(
+        "export",
+        help="write the network for other programs",
+        description="Write a bundle's network as TorchScript, ONNX or a BioImage.IO package. The file is compared with "
+        "the network on random and on real input, and appears only when no probability differs by more than 1e-4. "
+        "Names of the bundle's inference.json may be given too, as --features '[16,32,64,128,256]'.",
+        parents=[common],
+    )
+    export.add_argument("--bundle", required=True, metavar="DIR", help="folder of the bundle")
+    export.add_argument("--format", required=True, choices=("torchscript", "onnx", "bioimageio"))
+    export.add_argument("--out", required=True, metavar="PATH", help=".ts or .pt, .onnx, or .zip")
+    export.add_argument(
+        "--image", metavar="FILE", help="real image to compare on; a BioImage.IO package shows its middle as example"
+    )
+    export.set_defaults(run=_export, overrides=True)
+
+
+def _export(args: argparse.Namespace) -> None:
+    from monai_unet.export.compare import table
+    from monai_unet.export.export import export
+
+    differences = export(args.bundle, args.format, args.out, args.image, _overrides(args.others))
+    print(table(differences))
+    if args.image is None:
+        print("compared on random input only; --image FILE compares on a real one")
+    print(f"{args.format} of {args.bundle}: {args.out}")
 
 
 def _overrides(others: Sequence[str]) -> dict[str, object]:

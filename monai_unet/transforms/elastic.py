@@ -156,7 +156,7 @@ class RandElasticTiled(Rand2DElasticd):
         self, d: Mapping[Hashable, NdarrayOrTensor], section_size: Sequence[int]
     ) -> dict[Hashable, torch.Tensor]:
         """Tiles resampled once at where displacement, turns and affine part put each pixel."""
-        grid = self._positions(self.rand_2d_elastic.device or torch.as_tensor(d[self.first_key(d)]).device)
+        grid = self._positions(self.rand_2d_elastic.device or torch.as_tensor(d[self.first_key(dict(d))]).device)
         outer, inner = max(self.sizes), min(self.sizes)
         for axis, n in enumerate(section_size):
             # from pixels relative to the tile's centre to pixels of the section, then to the [-1, 1] of grid_sample

@@ -1,0 +1,106 @@
+"""Make the folder that MONAI Label calls an app from bundles."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from monai_unet.handlers import load_weights
+from monai_unet.io import written_aside
+from monai_unet.prediction.model import bundle_parser
+
+CONFIGS = ("inference.json", "train.json")
+
+_MAIN = '''"""Made by `monai-unet label`; MONAI Label imports it."""
+
+from monai_unet.label.stand_in import stand_in_for_torchvision
+
+stand_in_for_torchvision()  # before the next line, which imports MONAI Label's tasks
+
+from monai_unet.label.app import BundlesApp  # noqa: E402, F401
+'''
+_TASKS = ("detection", "classification", "deepedit", "deepgrow")
+"""A model whose name holds one of these is of another kind to MONAI Label."""
+
+_PLACES = ("bundle_root", "ckpt_dir", "ckpt_path", "output_dir")
+"""Where the bundle's own files lie; the app's copy has its own."""
+
+
+def make_app(app: str | Path, bundles: Sequence[str | Path], overrides: Mapping[str, Any] | None = None) -> list[str]:
+    """Copy bundles into an app folder, so that what is trained from labels leaves the bundles as they are.
+
+    Configs are copied anew each time. Weights are copied once: those that are in the app already are kept, as they may
+    have been trained there. A bundle without weights gets an untrained network, to be trained from labels.
+
+    Args:
+        app: the folder; made when it is not there.
+        bundles: folders of bundles.
+        overrides: names of the bundles' configs and their values, written into the copies that know them.
+
+    Returns:
+        A line about each bundle, for a person to read.
+
+    Raises:
+        FileNotFoundError: when a bundle is none.
+        ValueError: when two bundles have one name, MONAI Label would take the name for another task, no config has
+            the name of an override, or the weights do not fit the network.
+    """
+    overrides = dict(overrides or {})
+    folders = {Path(bundle).resolve().name: Path(bundle) for bundle in bundles}
+    if len(folders) < len(bundles):
+        raise ValueError(f"two of the bundles {', '.join(map(str, bundles))} have one name; rename a folder")
+    configs = {name: {file: _read(folder / "configs" / file) for file in CONFIGS} for name, folder in folders.items()}
+    for name in folders:
+        if any(task in name.lower() for task in _TASKS):
+            raise ValueError(f"{name}: MONAI Label takes it for a bundle of another task, as of {_TASKS}; rename it")
+    unknown = set(overrides) - {key for files in configs.values() for config in files.values() for key in config}
+    if unknown:
+        raise ValueError(f"no config of {', '.join(folders)} has the name {', '.join(sorted(unknown))}")
+    done = [
+        _copy(folder, Path(app, "model", name), configs[name], overrides) for name, folder in sorted(folders.items())
+    ]
+    Path(app, "main.py").write_text(_MAIN, encoding="utf-8")
+    return done
+
+
+def _copy(bundle: Path, copy: Path, configs: Mapping[str, dict[str, Any]], overrides: Mapping[str, Any]) -> str:
+    (copy / "configs").mkdir(parents=True, exist_ok=True)
+    (copy / "models").mkdir(exist_ok=True)
+    for file in (bundle / "configs").iterdir():
+        if file.is_file():
+            shutil.copyfile(file, copy / "configs" / file.name)
+    for file_name, config in configs.items():
+        config |= {name: value for name, value in overrides.items() if name in config and name not in _PLACES}
+        if "input_dir" in config:
+            # the server hands images on one by one; the default would look for a data set, or make one
+            config["input_dir"] = str(copy / "input")
+        (copy / "configs" / file_name).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    known = {name: value for name, value in overrides.items() if name in configs["inference.json"]}
+    parser = bundle_parser(str(bundle), json.dumps(known))
+    with torch.random.fork_rng():
+        torch.manual_seed(0)  # an untrained network is the same one each time
+        network = parser.get_parsed_content("network_def")
+    weights, start = copy / "models" / "model.pt", Path(parser.get_parsed_content("ckpt_path"))
+    if weights.is_file():
+        line = f"{copy.name}: weights as they are in {weights}; delete the file to begin with those of {bundle} again"
+    elif start.is_file():
+        with written_aside(weights) as temporary:
+            shutil.copyfile(start, temporary)
+        line = f"{copy.name}: weights copied from {start}"
+    else:
+        with written_aside(weights) as temporary:
+            torch.save(network.state_dict(), temporary)
+        line = f"{copy.name}: {start} does not exist, so the network is UNTRAINED; train it from labels"
+    load_weights(network, weights)
+    return line
+
+
+def _read(config: Path) -> dict[str, Any]:
+    if not config.is_file():
+        raise FileNotFoundError(f"{config.parents[1]} is no bundle: {config} does not exist; bundles/isbi is one")
+    return json.loads(config.read_text(encoding="utf-8"))
