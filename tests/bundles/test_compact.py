@@ -1,0 +1,47 @@
+"""The model that works right after the clone."""
+
+import json
+from pathlib import Path
+
+import pytest
+import tifffile
+import torch
+from bundle_runs import REPOSITORY, workflow
+
+from monai_unet.metrics import isbi2012_scores
+
+BUNDLE = REPOSITORY / "bundles" / "isbi_compact"
+SHARED = Path(__file__).parents[3] / "shared" / "data" / "isbi2012"
+
+
+def test_its_weights_are_small_enough_for_the_repository():
+    assert 1e6 < (BUNDLE / "models" / "model.pt").stat().st_size <= 8e6
+
+
+def test_it_differs_from_the_wide_bundle_in_its_width_and_its_name_only():
+    for name in ("train", "evaluate", "inference", "paper", "multi_gpu_train"):
+        compact, wide = (
+            json.loads((REPOSITORY / bundle / "configs" / f"{name}.json").read_text().replace(bundle, "NAME"))
+            for bundle in ("bundles/isbi_compact", "bundles/isbi")
+        )
+        assert {key for key in wide if compact.get(key) != wide[key]} <= {"features"}
+        assert compact.keys() == wide.keys()
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the ISBI 2012 sections are not here")
+def test_it_segments_a_section_that_it_was_not_trained_on(tmp_path):
+    image, label = (tifffile.imread(SHARED / f"train-{part}.tif")[23] for part in ("volume", "labels"))
+    tifffile.imwrite(tmp_path / "section.tif", image[:400, :333])
+    run = workflow(
+        BUNDLE, "infer", ["inference"], input_dir=str(tmp_path / "section.tif"), output_dir=str(tmp_path), device="cpu"
+    )
+    run.run()
+    probability = tifffile.imread(tmp_path / "section_probability.tif")
+    scores = isbi2012_scores(label[:400, :333], probability, warping=False)
+    assert scores.v_rand_macro > 0.9
+    assert scores.pixel_error < 0.08
+
+
+def test_its_weights_are_finite():
+    weights = torch.load(BUNDLE / "models" / "model.pt", weights_only=True)
+    assert all(value.isfinite().all() for value in weights.values())
