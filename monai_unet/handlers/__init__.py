@@ -5,6 +5,7 @@ from monai_unet.handlers.clip_gradients import ClipGradients
 from monai_unet.handlers.epoch_seed import EpochSeed
 from monai_unet.handlers.finite_loss import StopOnBadLoss
 from monai_unet.handlers.learning_rate import LearningRate
+from monai_unet.handlers.loss_output import LossOutput
 from monai_unet.handlers.progress import TrainingProgress
 from monai_unet.handlers.report import SaveReport
 
@@ -13,6 +14,7 @@ __all__ = [
     "EpochSeed",
     "LearningRate",
     "LoadWeights",
+    "LossOutput",
     "SaveBest",
     "SaveLast",
     "SaveReport",

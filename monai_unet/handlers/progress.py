@@ -39,7 +39,7 @@ class TrainingProgress:
     def _step(self, engine: Trainer) -> None:
         assert self.bar is not None, "the bar is made when the engine starts"
         if engine.state.iteration % self.interval == 0:
-            self.bar.set_postfix(loss=f"{engine.state.output['loss'].item():.4f}", refresh=False)
+            self.bar.set_postfix(loss=f"{float(engine.state.output[0]['loss']):.4f}", refresh=False)
         self.bar.update()
 
     def _close(self, engine: Trainer, *error: Exception) -> None:

@@ -6,7 +6,7 @@ from monai_unet.handlers import TrainingProgress
 
 
 def test_the_bar_covers_all_epochs_and_shows_the_loss(capsys):
-    engine = Engine(lambda engine, batch: {"loss": torch.tensor(0.25)})
+    engine = Engine(lambda engine, batch: [{"loss": torch.tensor(0.25)}])
     TrainingProgress(interval=1).attach(engine)
     engine.run([0, 1, 2], max_epochs=2)
     error = capsys.readouterr().err
