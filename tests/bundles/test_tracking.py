@@ -3,7 +3,6 @@
 import sqlite3
 
 import pytest
-
 from bundle_runs import command
 
 SHORT = ("--features", "[2,3,4]", "--tile", 60, "--inference_tile", 60, "--epochs", 2, "--val_interval", 1)
