@@ -188,17 +188,19 @@ def test_a_name_that_would_break_a_config_or_a_path_is_refused(cells, name):
 
 
 def test_a_bundle_that_was_made_is_a_template_too(cells):
-    first = new_bundle("first", cells).folder
-    text = (first / "configs" / "train.json").read_text()
-    (first / "configs" / "train.json").write_text(text.replace('"learning_rate": 0.001', '"learning_rate": 0.5'))
-    second = new_bundle("second", cells, like="first").folder
-    assert config(second, "train")["learning_rate"] == 0.5
-    expected = (first / "configs" / "train.json").read_text().replace("first", "second")
-    assert (second / "configs" / "train.json").read_text() == expected
+    alpha = new_bundle("alpha", cells).folder
+    text = (alpha / "configs" / "train.json").read_text()
+    (alpha / "configs" / "train.json").write_text(text.replace('"learning_rate": 0.001', '"learning_rate": 0.5'))
+    omega = new_bundle("omega", cells, like="alpha").folder
+    assert config(omega, "train")["learning_rate"] == 0.5
+    expected = (alpha / "configs" / "train.json").read_text().replace("alpha", "omega")
+    assert (omega / "configs" / "train.json").read_text() == expected
 
 
 def test_an_unknown_template_names_those_that_there_are(cells):
-    with pytest.raises(FileNotFoundError, match="expected dic_hela, isbi, phc_u373 or the folder of a bundle"):
+    with pytest.raises(
+        FileNotFoundError, match="expected dic_hela, isbi, isbi_compact, phc_u373 or the folder of a bundle"
+    ):
         new_bundle("mine", cells, like="nowhere")
 
 

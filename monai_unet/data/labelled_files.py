@@ -25,7 +25,7 @@ def labelled_files(dataset_dir: str | Path, partly_annotated: Sequence[str] = ()
             `01_GT/SEG/man_seg000.tif`, frames without a label file left out; or `images/NAME.EXT` and
             `labels/NAME.EXT`, paired by name, where each needs the other.
         partly_annotated: images of which only some cells are labelled, by their names as `01/t067` or `NAME`: where
-            these have no label, nothing is known.
+            these have no label, nothing is known. Names in a sequence that is not there are passed over.
 
     Returns:
         A dictionary an image: `image` and `label`, the paths; `name`; `sequence`, the challenge's "01", "02" and so on,
@@ -47,9 +47,13 @@ def labelled_files(dataset_dir: str | Path, partly_annotated: Sequence[str] = ()
         there = ", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "nothing"
         raise FileNotFoundError(f"{folder} holds no labelled images; expected {_LAYOUTS}; found {there}")
     names = [pair["name"] for pair in found]
-    unknown = sorted(set(partly_annotated) - set(names))
+    absent = set(partly_annotated) - set(names)
+    unknown = sorted(name for name in absent if "/" not in name or (folder / name.split("/")[0]).is_dir())
     if unknown:
-        raise ValueError(f"partly_annotated names {', '.join(unknown)}, not in {folder}; there are {', '.join(names)}")
+        raise ValueError(
+            f"partly_annotated names {', '.join(unknown)}, not in {folder}; there are {', '.join(names)}. Give those "
+            'that are, --partly_annotated "[...]"'
+        )
     return [{**pair, "partly_annotated": pair["name"] in partly_annotated} for pair in found]
 
 

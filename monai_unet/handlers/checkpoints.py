@@ -171,7 +171,7 @@ def load_weights(network: nn.Module, path: str | Path, weights: Mapping[str, tor
         raise ValueError(
             f"{path} holds the weights of another network: {len(different)} tensors differ, the first, {name}, is "
             f"{found.get(name, 'missing')} in the file and {expected.get(name, 'missing')} in the network. Give the "
-            "--features (and --convs_per_block, --variant) it was trained with, or another --ckpt_dir"
+            "--features (and --normalisation, --convs_per_block, --variant) it was trained with, or another --ckpt_dir"
         )
     network.load_state_dict(weights)
 

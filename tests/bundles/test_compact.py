@@ -24,8 +24,33 @@ def test_it_differs_from_the_wide_bundle_in_its_width_and_its_name_only():
             json.loads((REPOSITORY / bundle / "configs" / f"{name}.json").read_text().replace(bundle, "NAME"))
             for bundle in ("bundles/isbi_compact", "bundles/isbi")
         )
-        assert {key for key in wide if compact.get(key) != wide[key]} <= {"features"}
-        assert compact.keys() == wide.keys()
+        assert {key for key in wide if compact.get(key) != wide[key]} <= {
+            "features",
+            "ckpt_dir",
+            "ckpt_path",
+            "validation",
+        }
+        assert compact.keys() - wide.keys() <= {"validation"}
+
+
+def test_training_it_does_not_replace_the_weights_that_came_with_it(sections, tmp_path):
+    files = {"dataset_dir": str(sections), "output_dir": str(tmp_path), "device": "cpu", "tile": 60}
+    before = (BUNDLE / "models" / "model.pt").read_bytes()
+    run = workflow(BUNDLE, "train", ["train"], **files, epochs=1, val_interval=1)
+    run.run()
+    assert (tmp_path / "models" / "model.pt").is_file()
+    assert (BUNDLE / "models" / "model.pt").read_bytes() == before
+
+
+def test_a_training_can_start_from_its_weights(sections, tmp_path):
+    files = {"dataset_dir": str(sections), "output_dir": str(tmp_path), "device": "cpu", "tile": 60}
+    shipped = str(BUNDLE / "models" / "model.pt")
+    run = workflow(
+        BUNDLE, "train", ["train"], **files, epochs=1, val_interval=1, learning_rate=0.0, initial_weights=shipped
+    )
+    run.run()
+    one, other = (torch.load(path, weights_only=True) for path in (shipped, tmp_path / "models" / "model.pt"))
+    assert all(torch.equal(one[name], other[name]) for name in one)
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the ISBI 2012 sections are not here")

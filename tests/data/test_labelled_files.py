@@ -79,6 +79,10 @@ def test_a_partly_annotated_image_that_is_not_there_is_refused(challenge):
         labelled_files(challenge, ["01/t006"])
 
 
+def test_a_partly_annotated_image_of_a_sequence_that_is_not_there_is_passed_over(challenge):
+    assert len(labelled_files(challenge, ["03/t006"])) == 5
+
+
 def test_the_last_of_two_sequences_validates(challenge):
     training, validation = split_files(labelled_files(challenge))
     assert names(training) == ["01/t002", "01/t005"]
