@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tifffile
 import torch
-from monai.bundle import ConfigWorkflow
+from bundle_runs import workflow
 
 from monai_unet.cli import main
 from monai_unet.new_bundle import create, new_bundle, templates
@@ -73,14 +73,6 @@ CLASSES = ("background", "body", "nucleus")
 
 def config(bundle, name):
     return json.loads((bundle / "configs" / f"{name}.json").read_text())
-
-
-def workflow(bundle, kind, names, **overrides):
-    files = [str(bundle / "configs" / f"{name}.json") for name in names]
-    overrides = {"bundle_root": str(bundle), **overrides}
-    run = ConfigWorkflow(files if len(files) > 1 else files[0], workflow_type=kind, logging_file=False, **overrides)
-    run.initialize()
-    return run
 
 
 def train_evaluate_and_predict(bundle):

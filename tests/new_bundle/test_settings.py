@@ -76,7 +76,8 @@ def test_inference_takes_every_image_that_was_found(dtype, dimmest, brightest):
     low, high, _ = value_range(found(dtypes=(dtype,), darkest=0, dimmest=dimmest, brightest=brightest))
     check = CheckImaged(keys="image", value_range=(low, high))
     for value in (dimmest, brightest):
-        check({"image": torch.tensor([[[0.0, value]]])})
+        image = torch.tensor([[[0.0, value]]])
+        assert check({"image": image})["image"] is image
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from monai.bundle import ConfigWorkflow
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[1]
 
 
 def workflow(bundle, kind, names, **overrides):
