@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import torch
 from monai.networks.layers.factories import Conv, Pool
 from torch import nn
+from torch.nn.functional import pad
 
 from monai_unet.geometry import ValidGeometry
 from monai_unet.networks.standardised_conv import StandardisedConv2d, StandardisedConv3d
@@ -148,10 +149,12 @@ def _up_convolution(spatial_dims: int, inputs: int, outputs: int, relu: bool) ->
 
 def _centre_crop(skip: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     """The middle of `skip` in the size of `like`; the difference of valid sizes is always even."""
-    for axis in range(2, skip.dim()):
-        size = like.shape[axis]
-        skip = skip.narrow(axis, (skip.shape[axis] - size) // 2, size)
-    return skip
+    margins: list[int] = []
+    for axis in range(skip.dim() - 1, 1, -1):
+        margin = (like.shape[axis] - skip.shape[axis]) // 2
+        margins += [margin, margin]
+    # not by slices: their gradient comes back channels first, and every layer below it pays for the other order
+    return pad(skip, margins)
 
 
 def _initialise(module: nn.Module) -> None:
