@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import torch
 from monai.config import KeysCollection, NdarrayOrTensor
-from monai.transforms import Rand2DElasticd, Resample
-from monai.transforms.utils import create_grid
+from monai.transforms import Rand2DElasticd
 from monai.utils import ensure_tuple_rep
+from torch.nn.functional import grid_sample, interpolate
 
 from monai_unet.geometry import mirror
 
@@ -27,8 +28,15 @@ def displacement_field(nodes: torch.Tensor, size: Sequence[int]) -> torch.Tensor
 
     Source: Ronneberger et al. (2015), section 3.1. That the 3 x 3 nodes span the tile is our reading of it.
     """
-    field = torch.nn.functional.interpolate(nodes[None], size=tuple(size), mode="bicubic", align_corners=True)
-    return field[0]
+    rows, columns = (_bicubic(n, pixels, nodes.device) for n, pixels in zip(nodes.shape[1:], size, strict=True))
+    return rows @ nodes @ columns.T
+
+
+@lru_cache(maxsize=16)
+def _bicubic(nodes: int, pixels: int, device: torch.device) -> torch.Tensor:
+    """What each of the nodes of a line gives to each of its pixels, (pixels, nodes)."""
+    ones = torch.eye(nodes)[None, :, None]
+    return interpolate(ones, size=(1, pixels), mode="bicubic", align_corners=True)[0, :, 0].T.to(device)
 
 
 class RandElasticTiled(Rand2DElasticd):
@@ -101,8 +109,6 @@ class RandElasticTiled(Rand2DElasticd):
         self.nodes = nodes
         self.flip_prob = flip_prob
         self.quarter_turns = quarter_turns
-        # align_corners puts the mirror on the outer pixels, as np.pad(mode="reflect") does
-        self.rand_2d_elastic.resampler = Resample(align_corners=True, norm_coords=False, dtype=np.float32)
 
     def set_random_state(self, seed: int | None = None, state: np.random.RandomState | None = None) -> RandElasticTiled:
         """Seed place, displacements and affine part; unlike in MONAI's class, each draws numbers of its own."""
@@ -156,29 +162,37 @@ class RandElasticTiled(Rand2DElasticd):
         self, d: Mapping[Hashable, NdarrayOrTensor], section_size: Sequence[int]
     ) -> dict[Hashable, torch.Tensor]:
         """Tiles resampled once at where displacement, turns and affine part put each pixel."""
-        grid = self._positions(self.rand_2d_elastic.device or torch.as_tensor(d[self.first_key(dict(d))]).device)
-        outer, inner = max(self.sizes), min(self.sizes)
-        for axis, n in enumerate(section_size):
-            # from pixels relative to the tile's centre to pixels of the section, then to the [-1, 1] of grid_sample
-            grid[axis] += self._start[axis] + (inner - 1) / 2
-            grid[axis] = grid[axis] * (2 / max(n - 1, 1)) - 1
+        device = self.rand_2d_elastic.device or torch.as_tensor(d[self.first_key(dict(d))]).device
+        positions = self._positions(section_size, device)
         tiles = {}
         for key, size, mode, padding_mode in self.key_iterator(d, self.sizes, self.mode, self.padding_mode):
-            crop = slice((outer - size) // 2, (outer + size) // 2)
-            tiles[key] = self.rand_2d_elastic.resampler(
-                torch.as_tensor(d[key]), grid[:, crop, crop], mode=mode, padding_mode=padding_mode
-            )
+            crop = slice((max(self.sizes) - size) // 2, (max(self.sizes) + size) // 2)
+            tiles[key] = grid_sample(
+                torch.as_tensor(d[key], dtype=torch.float32, device=device)[None],
+                positions[:, crop, crop].movedim(0, -1)[None],
+                mode=mode,
+                padding_mode=padding_mode,
+                align_corners=True,  # puts the mirror on the outer pixels, as np.pad(mode="reflect") does
+            )[0]
         return tiles
 
-    def _positions(self, device: torch.device) -> torch.Tensor:
-        """Where each pixel of the tile is read, in pixels relative to the tile's centre; homogeneous, (3, H, W)."""
-        size = (max(self.sizes),) * 2
-        grid = create_grid(size, dtype=torch.float32, device=device, backend="torch")
-        assert isinstance(grid, torch.Tensor), "the torch backend makes tensors"
+    def _positions(self, section_size: Sequence[int], device: torch.device) -> torch.Tensor:
+        """Where `grid_sample` reads each pixel of the largest tile: (2, H, W), columns first, the section -1 to 1."""
+        outer, inner = max(self.sizes), min(self.sizes)
+        affine_part = self.rand_2d_elastic.rand_affine_grid
+        affine_part(spatial_size=(outer, outer), randomize=False, lazy=True)
+        affine = np.asarray(affine_part.get_transformation_matrix(), dtype=np.float64)
+        turn = np.linalg.matrix_power(np.array([[0.0, -1.0], [1.0, 0.0]]), self._turns)
+        # pixels relative to the tile's centre -> pixels of the section -> -1 to 1
+        scale = 2 / np.maximum(np.subtract(section_size, 1), 1)
+        linear = scale[:, None] * (affine[:2, :2] @ turn @ np.diag(self._flips))
+        middle = scale * (affine[:2, 2] + self._start + (inner - 1) / 2) - 1
+        linear, middle = linear[::-1], middle[::-1]
+
         deform = self.rand_2d_elastic.deform_grid
-        nodes = torch.as_tensor(deform.rand_mag * deform.random_offset, dtype=torch.float32, device=device)
-        grid[:2] += displacement_field(nodes, size)
-        grid[:2] *= torch.tensor(self._flips, device=device)[:, None, None]
-        for _ in range(self._turns):
-            grid = torch.stack([-grid[1], grid[0], grid[2]])
-        return self.rand_2d_elastic.rand_affine_grid(grid=grid, randomize=False)
+        nodes = np.tensordot(linear, deform.rand_mag * deform.random_offset, axes=1)
+        positions = displacement_field(torch.as_tensor(nodes, dtype=torch.float32, device=device), (outer, outer))
+        line = torch.arange(outer, device=device) - (outer - 1) / 2
+        for axis, (down, along) in enumerate(linear.tolist()):
+            positions[axis] += down * line[:, None] + (along * line + middle[axis].item())
+        return positions
