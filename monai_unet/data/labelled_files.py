@@ -101,7 +101,7 @@ def split_files(
         (training, validation), the same dictionaries with "sections", those of the file that are taken.
 
     Raises:
-        ValueError: when one would be empty, or a section is in both or does not exist.
+        ValueError: when none would train, or a section is in both or does not exist.
     """
     sections = [
         (index, section) for index, file in enumerate(files) for section in range(count_sections(file["image"]))

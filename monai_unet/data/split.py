@@ -13,14 +13,14 @@ def split_sections(
     Args:
         count: number of sections.
         validation: the sections that validate, counted from 0; or their share (0.25) or their number (4), and the last
-            ones validate, as neighbours in a stack look alike and a block of them is the harder test.
+            ones validate, as neighbours in a stack look alike and a block of them is the harder test. With 0 all train.
         training: the sections that train; all others when left out.
 
     Returns:
-        (training, validation), both in ascending order and at least one section each.
+        (training, validation), both in ascending order; at least one section trains.
 
     Raises:
-        ValueError: when one would be empty, or a section is in both or does not exist.
+        ValueError: when none would train, or a section is in both or does not exist.
 
     Example:
         >>> split_sections(6, 0.2)
@@ -36,9 +36,9 @@ def split_sections(
     rest = sorted(set(range(count)) - set(chosen)) if training is None else sorted(set(training))
     both = sorted(set(rest) & set(chosen))
     beyond = [index for index in rest + chosen if not 0 <= index < count]
-    if both or beyond or not rest or not chosen:
+    if both or beyond or not rest:
         raise ValueError(
             f"training sections {rest} and validation sections {chosen} do not split {count} sections (0 to "
-            f"{count - 1}): each needs at least one, none may be in both"
+            f"{count - 1}): at least one has to train, none may be in both"
         )
     return rest, chosen

@@ -28,8 +28,13 @@ def test_both_lists_may_be_given_and_leave_sections_out():
     assert split_sections(9, [8], [0, 1]) == ([0, 1], [8])
 
 
+@pytest.mark.parametrize("validation", [0, []])
+def test_without_validation_all_sections_train(validation):
+    assert split_sections(3, validation) == ([0, 1, 2], [])
+
+
 @pytest.mark.parametrize(
-    ("validation", "training"), [([1], [1, 2]), ([7], None), ([-1], None), ([0, 1, 2], None), ([], [0]), (1.0, None)]
+    ("validation", "training"), [([1], [1, 2]), ([7], None), ([-1], None), ([0, 1, 2], None), ([], []), (1.0, None)]
 )
 def test_a_split_that_leaks_or_leaves_nothing_is_refused(validation, training):
     with pytest.raises(ValueError, match="do not split 3 sections"):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from monai.transforms import Rand2DElasticd
+from scipy.ndimage import map_coordinates
 
 from monai_unet.transforms import RandElasticTiled, displacement_field
 
@@ -196,3 +197,22 @@ def test_a_deformed_tile_may_be_of_the_turned_section():
     of_turned = [plain({k: v.rot90(turns, (1, 2)) for k, v in data.items()})["weight"] for turns in (1, 3)]
     assert min((after - other).abs().max() for other in of_turned) < 2e-3
     assert (after - plain(data)["weight"]).abs().max() > 0.1
+
+
+def test_a_deformed_tile_is_what_scipy_reads_at_the_positions_of_its_formula():
+    """Position = affine (quarter turn (mirror (pixel + displacement))) + place, all relative to the tile's centre."""
+    transform, data = elastic(6, rotate_range=0.3, shear_range=0.1, quarter_turns=True, flip_prob=0.5), section(90, 70)
+    out = transform(data)["image"][0].numpy()
+    nodes = torch.as_tensor(10.0 * transform.rand_2d_elastic.deform_grid.random_offset, dtype=torch.float64)
+    field = torch.nn.functional.interpolate(nodes[None], size=(60, 60), mode="bicubic", align_corners=True)[0].numpy()
+    position = np.indices((60, 60)) - 59 / 2 + field
+    position = position * np.reshape(transform._flips, (2, 1, 1))
+    for _ in range(transform._turns):
+        position = np.stack([-position[1], position[0]])
+    affine = transform.rand_2d_elastic.rand_affine_grid.get_transformation_matrix().numpy()
+    position = np.tensordot(affine[:2, :2], position, axes=1)
+    position += np.add(transform._start, 19 / 2)[:, None, None]
+    expected = map_coordinates(data["image"][0].numpy(), position, order=1, mode="mirror")
+    assert transform._turns > 0
+    assert -1.0 in transform._flips
+    assert np.abs(out - expected).max() < 1e-4
