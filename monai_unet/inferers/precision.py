@@ -8,16 +8,16 @@ from typing import Any
 import torch
 from monai.inferers import SimpleInferer
 
-PRECISIONS = ("auto", "bfloat16", "float32")
+PRECISIONS = ("auto", "bfloat16", "tf32", "float32")
 
 
 def compute_dtype(precision: str = "auto", device: str | torch.device = "cpu") -> torch.dtype:
     """The type that convolutions compute in.
 
     Args:
-        precision: "bfloat16" or "float32"; or "auto", bfloat16 where the device has matrix units for it (NVIDIA from
-            Ampere on, Intel's AMX), elsewhere float32. It has the range of single precision, so the loss needs no
-            scaling, as half precision would.
+        precision: "bfloat16", "tf32" (float32 to the program, see `allow_tf32`) or "float32"; or "auto", bfloat16 where
+            the device has matrix units for it (NVIDIA from Ampere on, Intel's AMX), elsewhere float32. bfloat16 has
+            the range of single precision, so the loss needs no scaling, as half precision would.
         device: where the network computes.
 
     Raises:
@@ -32,6 +32,14 @@ def compute_dtype(precision: str = "auto", device: str | torch.device = "cpu") -
     else:
         fast = torch.device(device).type == "cpu" and _has_amx()
     return torch.bfloat16 if fast else torch.float32
+
+
+def allow_tf32(precision: str) -> None:
+    """Let convolutions round float32 to the 10 bits of TF32 on NVIDIA GPUs from Ampere on, unless "float32" is wanted.
+
+    PyTorch allows it from the start, for this process; then tiled and untiled predictions agree to 1e-3 only.
+    """
+    torch.backends.cudnn.allow_tf32 = precision != "float32"
 
 
 def _has_amx() -> bool:

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from monai_unet.inferers import AutocastInferer, compute_dtype
+from monai_unet.inferers import AutocastInferer, allow_tf32, compute_dtype
 from monai_unet.inferers import precision as module
 
 
@@ -26,11 +26,20 @@ def test_a_pytorch_that_cannot_tell_computes_in_single_precision(monkeypatch):
     assert module.compute_dtype("auto", "cpu") == torch.float32
 
 
-@pytest.mark.parametrize(("name", "dtype"), [("bfloat16", torch.bfloat16), ("float32", torch.float32)])
+@pytest.mark.parametrize(
+    ("name", "dtype"), [("bfloat16", torch.bfloat16), ("tf32", torch.float32), ("float32", torch.float32)]
+)
 def test_a_precision_that_is_named_is_taken(name, dtype):
     assert compute_dtype(name) == dtype
 
 
 def test_another_precision_is_refused():
-    with pytest.raises(ValueError, match="precision 'half': one of auto, bfloat16, float32"):
+    with pytest.raises(ValueError, match="precision 'half': one of auto, bfloat16, tf32, float32"):
         compute_dtype("half")
+
+
+@pytest.mark.parametrize(("precision", "allowed"), [("tf32", True), ("auto", True), ("float32", False)])
+def test_only_float32_forbids_the_rounding_to_tf32(monkeypatch, precision, allowed):
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", not allowed)
+    allow_tf32(precision)
+    assert torch.backends.cudnn.allow_tf32 is allowed
