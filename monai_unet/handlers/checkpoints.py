@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,8 @@ logger = logging.getLogger(__name__)
 class SaveLast:
     """Keep the last state of a run in one file, and go on from it when the same run is started again.
 
+    The state is copied and then written by a thread, while the training goes on.
+
     Args:
         path: the checkpoint; written aside and renamed, so that a run that is killed leaves a whole one.
         objects: what has a `state_dict` beside the trainer, by name: the network and the optimiser at least.
@@ -32,6 +36,7 @@ class SaveLast:
 
     Raises:
         ValueError: at the start, when the checkpoint belongs to another network or another run, or is damaged.
+        OSError: at the next checkpoint or the end of the run, when one could not be written.
     """
 
     def __init__(
@@ -49,22 +54,37 @@ class SaveLast:
         self.settings = dict(settings or {})
         self.interval = interval
         self.resume = resume
+        # its thread ends what it writes before the process ends, also when the training fails
+        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
+        self._writing: Future[None] | None = None
 
     def attach(self, engine: Trainer) -> None:
         """Load at the start of the trainer, save at the end of its epochs."""
         engine.add_event_handler(Events.STARTED, self.load)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.save)
+        engine.add_event_handler(Events.COMPLETED, self.wait)
 
     def save(self, engine: Trainer) -> None:
-        """Write the checkpoint when it is due, in the first of several processes."""
+        """Copy the state when a checkpoint is due, in the first of several processes, and begin to write it."""
         if engine.state.epoch % self.interval and engine.state.epoch < engine.state.max_epochs:
             return
         if idist.get_rank() > 0:
             return
         state = {name: item.state_dict() for name, item in self._objects(engine).items()}
         best = {name: getattr(self.evaluator.state, name) for name in ("best_metric", "best_metric_epoch")}
+        self.wait()
+        self._writing = self._writer.submit(
+            self._write, copy.deepcopy({**state, "best": best, "settings": self.settings})
+        )
+
+    def wait(self) -> None:
+        """Wait until the last checkpoint is written."""
+        if self._writing is not None:
+            self._writing.result()
+
+    def _write(self, state: dict[str, Any]) -> None:
         with written_aside(self.path) as temporary:
-            torch.save({**state, "best": best, "settings": self.settings}, temporary)
+            torch.save(state, temporary)
 
     def load(self, engine: Trainer) -> None:
         """Go on where the checkpoint was written."""

@@ -1,3 +1,5 @@
+import threading
+
 import pytest
 import torch
 from ignite.engine import Engine, Events
@@ -55,6 +57,46 @@ def test_a_finished_run_trains_no_more_and_keeps_its_weights(tmp_path):
 def test_without_resume_a_run_starts_anew(tmp_path):
     Run(tmp_path / "a.pt")(2)
     assert Run(tmp_path / "a.pt", resume=False)(2).epochs == [1, 2]
+
+
+def test_the_training_goes_on_while_a_checkpoint_is_written(tmp_path, monkeypatch):
+    save, trained_on = torch.save, threading.Event()
+
+    def wait_for_the_next_epoch(state, path):
+        assert trained_on.wait(timeout=20), "the training waited for the checkpoint"
+        save(state, path)
+
+    monkeypatch.setattr(torch, "save", wait_for_the_next_epoch)
+    run = Run(tmp_path / "a.pt", interval=2)
+    run.trainer.add_event_handler(Events.ITERATION_COMPLETED(once=5), trained_on.set)
+    run(3)
+    assert torch.load(tmp_path / "a.pt")["trainer"]["iteration"] == 6
+
+
+def test_a_checkpoint_is_of_the_moment_it_was_due_though_the_training_goes_on(tmp_path, monkeypatch):
+    save, done = torch.save, threading.Event()
+    kept = []
+
+    def late(state, path):
+        done.wait(timeout=20)
+        kept.append(state["network"]["weight"])
+        save(state, path)
+
+    monkeypatch.setattr(torch, "save", late)
+    run = Run(tmp_path / "a.pt", interval=2)
+    run.trainer.add_event_handler(Events.ITERATION_COMPLETED(once=5), done.set)
+    run(3)
+    monkeypatch.undo()
+    assert torch.equal(kept[0], Run(tmp_path / "b.pt")(2).network.state_dict()["weight"])
+
+
+def test_a_checkpoint_that_cannot_be_written_ends_the_run(tmp_path, monkeypatch):
+    def disk_full(state, path):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(torch, "save", disk_full)
+    with pytest.raises(OSError, match="no space left"):
+        Run(tmp_path / "a.pt")(1)
 
 
 def test_the_best_score_is_remembered(tmp_path):
