@@ -28,7 +28,7 @@ ARMS: dict[str, dict[str, Any]] = {
     "no resampling at all": {"elastic_prob": 0.0, "quarter_turns": False},
     "no border term (w0 = 0)": {"w0": 0.0},
     "no weight map (w = 1)": {"w0": 0.0, "class_balance": False},
-    "no dropout": {"dropout": 0.0},
+    "dropout of 0.5": {"dropout": 0.5},
     "no weight normalisation": {"normalisation": "none"},
 }
 

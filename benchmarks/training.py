@@ -111,8 +111,8 @@ def usual_trainer(workflow: ConfigWorkflow, dataset_dir: str, workers: int) -> S
                 mode=["bicubic", "nearest", "bilinear"],
                 padding_mode="reflection",
             ),
-            RandScaleIntensityd("image", factors=0.2, prob=1.0),
-            RandShiftIntensityd("image", offsets=0.2, prob=1.0),
+            RandScaleIntensityd("image", factors=content("grey_scale"), prob=1.0),
+            RandShiftIntensityd("image", offsets=content("grey_shift"), prob=1.0),
         ]
     )
     sections = read_labelled_sections(f"{dataset_dir}/train-volume.tif", f"{dataset_dir}/train-labels.tif")

@@ -29,8 +29,10 @@ def split_sections(
     if isinstance(validation, str):
         raise ValueError(f"validation {validation!r} is no share, number or list; 0.25, 4 or [20,21] would be")
     if isinstance(validation, (int, float)):
-        number = validation if isinstance(validation, int) else max(round(count * validation), 1)
-        chosen = list(range(count - number, count))
+        if validation < 0:
+            raise ValueError(f"validation {validation} is negative; {-validation} takes the last ones, 0 none")
+        number = validation if isinstance(validation, int) or not validation else max(round(count * validation), 1)
+        chosen = list(range(count - int(number), count))
     else:
         chosen = sorted(set(validation))
     rest = sorted(set(range(count)) - set(chosen)) if training is None else sorted(set(training))
@@ -42,3 +44,16 @@ def split_sections(
             f"{count - 1}): at least one has to train, none may be in both"
         )
     return rest, chosen
+
+
+def check_processes(processes: int, sections: int) -> None:
+    """Say at the start that several processes cannot share so few validation sections.
+
+    Raises:
+        ValueError: when there are fewer sections than processes.
+    """
+    if sections < processes:
+        raise ValueError(
+            f"{processes} processes have {sections} sections to validate on, and each needs one: start {sections} "
+            f"processes or fewer, or give more sections, as --validation {processes}"
+        )

@@ -8,6 +8,7 @@ from monai_unet.handlers.learning_rate import LearningRate
 from monai_unet.handlers.loss_output import LossOutput
 from monai_unet.handlers.progress import TrainingProgress
 from monai_unet.handlers.report import SaveReport
+from monai_unet.handlers.validate_last import ValidateLast
 
 __all__ = [
     "ClipGradients",
@@ -20,5 +21,6 @@ __all__ = [
     "SaveReport",
     "StopOnBadLoss",
     "TrainingProgress",
+    "ValidateLast",
     "load_weights",
 ]

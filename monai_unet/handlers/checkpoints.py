@@ -15,9 +15,12 @@ from ignite.engine import Engine, Events
 from monai.engines import Evaluator, Trainer
 from torch import nn
 
-from monai_unet.io import written_aside
+from monai_unet.io import remove_leftovers, written_aside
 
 logger = logging.getLogger(__name__)
+
+# one thread for all: what it has been given is written in order, and before the process ends, also when a run fails
+_writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
 
 
 class SaveLast:
@@ -35,7 +38,8 @@ class SaveLast:
         resume: whether to go on from the checkpoint if there is one.
 
     Raises:
-        ValueError: at the start, when the checkpoint belongs to another network or another run, or is damaged.
+        ValueError: at the start, when the checkpoint belongs to another network or another run, or is damaged, or only
+            some of several processes see it; later, when a weight is no number any more, and the file is left alone.
         OSError: at the next checkpoint or the end of the run, when one could not be written.
     """
 
@@ -54,8 +58,6 @@ class SaveLast:
         self.settings = dict(settings or {})
         self.interval = interval
         self.resume = resume
-        # its thread ends what it writes before the process ends, also when the training fails
-        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
         self._writing: Future[None] | None = None
 
     def attach(self, engine: Trainer) -> None:
@@ -73,9 +75,7 @@ class SaveLast:
         state = {name: item.state_dict() for name, item in self._objects(engine).items()}
         best = {name: getattr(self.evaluator.state, name) for name in ("best_metric", "best_metric_epoch")}
         self.wait()
-        self._writing = self._writer.submit(
-            self._write, copy.deepcopy({**state, "best": best, "settings": self.settings})
-        )
+        self._writing = _writer.submit(self._write, copy.deepcopy({**state, "best": best, "settings": self.settings}))
 
     def wait(self) -> None:
         """Wait until the last checkpoint is written."""
@@ -83,12 +83,22 @@ class SaveLast:
             self._writing.result()
 
     def _write(self, state: dict[str, Any]) -> None:
-        with written_aside(self.path) as temporary:
-            torch.save(state, temporary)
+        try:
+            for name, value in state.get("network", {}).items():
+                if not torch.isfinite(value).all():
+                    raise ValueError(f"{name} is no number any more; the state before is kept in {self.path}")
+            with written_aside(self.path) as temporary:
+                torch.save(state, temporary)
+        except Exception as error:
+            logger.error(f"no checkpoint was written: {error}")  # said at once, as the run may end by another error
+            raise
 
     def load(self, engine: Trainer) -> None:
         """Go on where the checkpoint was written."""
-        if not self.resume or not self.path.is_file():
+        _writer.submit(int).result()  # a run before this one, in the same process, may still be writing
+        if idist.get_rank() == 0:
+            remove_leftovers(self.path)
+        if not self.resume or not self._is_there():
             return
         checkpoint = _load(self.path)
         self._check_settings(checkpoint.get("settings", {}))
@@ -107,11 +117,23 @@ class SaveLast:
         if done >= max_epochs:
             logger.info(
                 f"{self.path} has {done} epochs and {max_epochs} are asked for: nothing to train. For more, "
-                f"--epochs {2 * done}; for a new run, another --ckpt_dir or --resume False"
+                f"--epochs {2 * done} (the learning rate then follows the curve of the longer run); for a new run, "
+                "another --ckpt_dir or --resume False"
             )
             engine.terminate()
         else:
             logger.info(f"going on from {self.path} after epoch {done}; for a new run, --resume False")
+
+    def _is_there(self) -> bool:
+        there = self.path.is_file()
+        processes = idist.get_world_size()
+        if processes > 1:
+            seen_by = idist.all_reduce(int(there))
+            if 0 < seen_by < processes:
+                raise ValueError(
+                    f"{self.path} is seen by {seen_by} of {processes} processes: give a --ckpt_dir that all nodes share"
+                )
+        return there
 
     def _check_settings(self, found: Mapping[str, Any]) -> None:
         for name in {**self.settings, **found}:
@@ -146,6 +168,7 @@ class SaveBest:
         """Write the weights if this epoch is the best so far."""
         if engine.state.best_metric_epoch != engine.state.epoch or idist.get_rank() > 0:
             return
+        remove_leftovers(self.path)
         with written_aside(self.path) as temporary:
             torch.save(self.network.state_dict(), temporary)
         logger.info(f"best {engine.state.key_metric_name} so far: {engine.state.best_metric:.4f}, kept in {self.path}")

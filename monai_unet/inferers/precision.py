@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -37,9 +38,20 @@ def compute_dtype(precision: str = "auto", device: str | torch.device = "cpu") -
 def allow_tf32(precision: str) -> None:
     """Let convolutions round float32 to the 10 bits of TF32 on NVIDIA GPUs from Ampere on, unless "float32" is wanted.
 
-    PyTorch allows it from the start, for this process; then tiled and untiled predictions agree to 1e-3 only.
+    For this process, until it is called again; predictions never round so, see `without_tf32`.
     """
     torch.backends.cudnn.allow_tf32 = precision != "float32"
+
+
+@contextmanager
+def without_tf32() -> Iterator[None]:
+    """Compute float32 convolutions in full; neighbouring tiles would agree to 1e-3 only with TF32."""
+    allowed = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = allowed
 
 
 def _has_amx() -> bool:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import torch
 
+from monai_unet.inferers.precision import without_tf32
+
 VERSIONS = ((0, False), (1, False), (2, False), (3, False), (0, True), (1, True), (2, True), (3, True))
 """Quarter turns, and whether the image is mirrored after them: all eight ways to lay a square onto itself."""
 
@@ -27,6 +29,7 @@ def check_rotations(rotations: int) -> None:
         raise ValueError(f"rotations {rotations}: 1 (the image as it is) to {len(VERSIONS)}; the paper took 7")
 
 
+@without_tf32()
 def mean_over_rotations(
     network: Callable[[torch.Tensor], torch.Tensor], patch: torch.Tensor, rotations: int
 ) -> torch.Tensor:

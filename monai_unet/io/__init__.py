@@ -4,7 +4,7 @@ Readers and writers of a format import its package when they are used: `monai_un
 `monai_unet.io.convert` want the extra `large`.
 """
 
-from monai_unet.io.aside import written_aside
+from monai_unet.io.aside import remove_leftovers, written_aside
 from monai_unet.io.source import SOURCE_SUFFIXES, Box, ImageInfo, ImageSource, check_finite, open_source
 from monai_unet.io.stack import READ_SUFFIXES, count_sections, image_files, read_stack, stem
 
@@ -19,6 +19,7 @@ __all__ = [
     "image_files",
     "open_source",
     "read_stack",
+    "remove_leftovers",
     "stem",
     "written_aside",
 ]

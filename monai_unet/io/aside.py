@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+_UMASK = os.umask(0)
+os.umask(_UMASK)  # it can only be read by setting it, which is done once, before there are threads
+
 
 @contextmanager
 def written_aside(path: str | os.PathLike[str]) -> Iterator[Path]:
@@ -23,14 +26,22 @@ def written_aside(path: str | os.PathLike[str]) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     suffixes = "".join(path.suffixes)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".writing-", suffix=suffixes)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=_prefix(path), suffix=suffixes)
     os.close(handle)
     temporary = Path(name)
     try:
         yield temporary
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)  # mkstemp makes private files; the result is an ordinary one
+        temporary.chmod(0o666 & ~_UMASK)  # mkstemp makes private files; the result is an ordinary one
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(path: str | os.PathLike[str]) -> None:
+    """Remove what killed runs left of writing to `path`; only while nobody writes to it."""
+    for leftover in Path(path).parent.glob(f"{_prefix(path)}*"):
+        leftover.unlink(missing_ok=True)
+
+
+def _prefix(path: str | os.PathLike[str]) -> str:
+    return f".writing-{Path(path).name}-"

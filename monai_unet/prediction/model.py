@@ -14,7 +14,6 @@ from torch import nn
 
 from monai_unet.data.fingerprint import fingerprint
 from monai_unet.handlers import load_weights
-from monai_unet.inferers.precision import allow_tf32
 from monai_unet.inferers.rotations import check_rotations
 from monai_unet.inferers.tiling import Geometry
 from monai_unet.prediction.exported import is_exported, load_exported
@@ -83,7 +82,6 @@ def load_model(bundle: str, overrides: str = "{}", device: str = "cpu") -> Model
     spatial_dims = parser.get_parsed_content("network_def::spatial_dims")
     layout = torch.channels_last if spatial_dims == 2 else torch.channels_last_3d
     network = network.eval().to(device=device, memory_format=layout)
-    allow_tf32("float32")  # neighbouring chunks have to agree
     settings: dict[str, Any] = {
         name: parser.get_parsed_content(name)
         for name in ("image_mean", "image_std", "features", "convs_per_block", "variant", "normalisation", "rotations")

@@ -152,7 +152,8 @@ class RandElasticTiled(Rand2DElasticd):
             for axis, (start, n) in enumerate(zip(self._start, section_size, strict=True), start=1):
                 first = start - (size - min(self.sizes)) // 2
                 index = torch.from_numpy(mirror(np.arange(first, first + size), n))
-                tile = tile.index_select(axis, index.to(tile.device))
+                # non_blocking: a few numbers, for which the program need not wait until a GPU has done what it is at
+                tile = tile.index_select(axis, index.to(tile.device, non_blocking=True))
             if self.quarter_turns:
                 tile = tile.rot90(self._turns, (1, 2)).flip([axis for axis in (1, 2) if self._flips[axis - 1] < 0])
             tiles[key] = tile
@@ -191,7 +192,8 @@ class RandElasticTiled(Rand2DElasticd):
 
         deform = self.rand_2d_elastic.deform_grid
         nodes = np.tensordot(linear, deform.rand_mag * deform.random_offset, axes=1)
-        positions = displacement_field(torch.as_tensor(nodes, dtype=torch.float32, device=device), (outer, outer))
+        placed = torch.as_tensor(nodes, dtype=torch.float32).to(device, non_blocking=True)
+        positions = displacement_field(placed, (outer, outer))
         line = torch.arange(outer, device=device) - (outer - 1) / 2
         for axis, (down, along) in enumerate(linear.tolist()):
             positions[axis] += down * line[:, None] + (along * line + middle[axis].item())

@@ -1,6 +1,6 @@
 import pytest
 
-from monai_unet.data import split_sections
+from monai_unet.data import check_processes, split_sections
 
 
 def test_a_share_validates_on_the_last_sections():
@@ -28,7 +28,7 @@ def test_both_lists_may_be_given_and_leave_sections_out():
     assert split_sections(9, [8], [0, 1]) == ([0, 1], [8])
 
 
-@pytest.mark.parametrize("validation", [0, []])
+@pytest.mark.parametrize("validation", [0, 0.0, []])
 def test_without_validation_all_sections_train(validation):
     assert split_sections(3, validation) == ([0, 1, 2], [])
 
@@ -39,3 +39,15 @@ def test_without_validation_all_sections_train(validation):
 def test_a_split_that_leaks_or_leaves_nothing_is_refused(validation, training):
     with pytest.raises(ValueError, match="do not split 3 sections"):
         split_sections(3, validation, training)
+
+
+@pytest.mark.parametrize("validation", [-1, -0.25])
+def test_a_negative_number_is_refused_with_what_is_meant(validation):
+    with pytest.raises(ValueError, match=f"{-validation} takes the last ones"):
+        split_sections(5, validation)
+
+
+def test_more_processes_than_validation_sections_are_refused_with_what_would_work():
+    check_processes(3, 3)
+    with pytest.raises(ValueError, match=r"4 processes have 3 sections to validate on.*--validation 4"):
+        check_processes(4, 3)

@@ -1,5 +1,7 @@
+import math
 import threading
 
+import ignite.distributed as idist
 import pytest
 import torch
 from ignite.engine import Engine, Events
@@ -96,6 +98,33 @@ def test_a_checkpoint_that_cannot_be_written_ends_the_run(tmp_path, monkeypatch)
 
     monkeypatch.setattr(torch, "save", disk_full)
     with pytest.raises(OSError, match="no space left"):
+        Run(tmp_path / "a.pt")(1)
+
+
+def test_weights_that_are_no_numbers_do_not_replace_the_last_good_ones(tmp_path):
+    Run(tmp_path / "a.pt")(1)
+    before = (tmp_path / "a.pt").read_bytes()
+    second = Run(tmp_path / "a.pt")
+    second.trainer.add_event_handler(
+        Events.ITERATION_COMPLETED(once=4), lambda: second.network.weight.data.fill_(math.nan)
+    )
+    with pytest.raises(ValueError, match=r"weight is no number any more; the state before is kept in .*a.pt"):
+        second(2)
+    assert (tmp_path / "a.pt").read_bytes() == before
+
+
+def test_what_a_killed_run_left_half_written_is_removed(tmp_path):
+    leftover, other = tmp_path / ".writing-a.pt-x1y2.pt", tmp_path / ".writing-b.pt-x1y2.pt"
+    leftover.touch(), other.touch()
+    Run(tmp_path / "a.pt")(1)
+    assert not leftover.exists()
+    assert other.exists()
+
+
+def test_processes_that_do_not_see_the_same_checkpoint_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(idist, "get_world_size", lambda: 4)
+    monkeypatch.setattr(idist, "all_reduce", lambda value: value + 2)
+    with pytest.raises(ValueError, match=r"a.pt is seen by 2 of 4 processes: give a --ckpt_dir that all nodes share"):
         Run(tmp_path / "a.pt")(1)
 
 

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from monai_unet.inferers import AutocastInferer, allow_tf32, compute_dtype
+from monai_unet.geometry import ValidGeometry
+from monai_unet.inferers import AutocastInferer, OverlapTileInferer, allow_tf32, compute_dtype
 from monai_unet.inferers import precision as module
 
 
@@ -43,3 +44,19 @@ def test_only_float32_forbids_the_rounding_to_tf32(monkeypatch, precision, allow
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", not allowed)
     allow_tf32(precision)
     assert torch.backends.cudnn.allow_tf32 is allowed
+
+
+def test_predictions_never_round_to_tf32_and_leave_the_setting_as_it_was(monkeypatch):
+    seen = []
+
+    class Network(torch.nn.Module):
+        geometry = ValidGeometry(depth=1)
+
+        def forward(self, x):
+            seen.append(torch.backends.cudnn.allow_tf32)
+            return x[..., 8:-8, 8:-8]
+
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    OverlapTileInferer(tile=16)(torch.zeros(1, 1, 20, 20), Network())
+    assert set(seen) == {False}
+    assert torch.backends.cudnn.allow_tf32 is True
