@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -168,13 +169,16 @@ class RandElasticTiled(Rand2DElasticd):
         tiles = {}
         for key, size, mode, padding_mode in self.key_iterator(d, self.sizes, self.mode, self.padding_mode):
             crop = slice((max(self.sizes) - size) // 2, (max(self.sizes) + size) // 2)
-            tiles[key] = grid_sample(
-                torch.as_tensor(d[key], dtype=torch.float32, device=device)[None],
-                positions[:, crop, crop].movedim(0, -1)[None],
+            # threads share a batch by its items, so on a CPU a tile goes as several strips of rows
+            strips = math.gcd(size, torch.get_num_threads()) if device.type == "cpu" else 1
+            read = grid_sample(
+                torch.as_tensor(d[key], dtype=torch.float32, device=device).expand(strips, -1, -1, -1),
+                positions[:, crop, crop].movedim(0, -1).unflatten(0, (strips, -1)),
                 mode=mode,
                 padding_mode=padding_mode,
                 align_corners=True,  # puts the mirror on the outer pixels, as np.pad(mode="reflect") does
-            )[0]
+            )
+            tiles[key] = read.movedim(0, 1).flatten(1, 2)
         return tiles
 
     def _positions(self, section_size: Sequence[int], device: torch.device) -> torch.Tensor:
