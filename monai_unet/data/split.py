@@ -31,8 +31,8 @@ def split_sections(
     if isinstance(validation, (int, float)):
         if validation < 0:
             raise ValueError(f"validation {validation} is negative; {-validation} takes the last ones, 0 none")
-        number = validation if isinstance(validation, int) or not validation else max(round(count * validation), 1)
-        chosen = list(range(count - int(number), count))
+        number = validation if isinstance(validation, int) else max(round(count * validation), int(validation > 0))
+        chosen = list(range(count - number, count))
     else:
         chosen = sorted(set(validation))
     rest = sorted(set(range(count)) - set(chosen)) if training is None else sorted(set(training))

@@ -18,10 +18,19 @@ def test_its_weights_are_small_enough_for_the_repository():
     assert 1e6 < (BUNDLE / "models" / "model.pt").stat().st_size <= 8e6
 
 
+def without_note(text):
+    """The report's note has one more sentence, on what the weights have seen."""
+    config = json.loads(text)
+    for handler in config.get("validate::handlers", []):
+        if handler["_target_"].endswith("SaveReport"):
+            handler.pop("reference_note")
+    return config
+
+
 def test_it_differs_from_the_wide_bundle_in_its_width_and_its_name_only():
     for name in ("train", "evaluate", "inference", "paper", "multi_gpu_train"):
         compact, wide = (
-            json.loads((REPOSITORY / bundle / "configs" / f"{name}.json").read_text().replace(bundle, "NAME"))
+            without_note((REPOSITORY / bundle / "configs" / f"{name}.json").read_text().replace(bundle, "NAME"))
             for bundle in ("bundles/isbi_compact", "bundles/isbi")
         )
         assert {key for key in wide if compact.get(key) != wide[key]} <= {

@@ -83,6 +83,23 @@ def test_a_run_in_two_parts_ends_with_the_same_weights_as_a_run_in_one(sections,
     assert all(torch.equal(one[name], parts[name]) for name in one)
 
 
+@pytest.mark.parametrize(
+    ("named", "change"),
+    [
+        ("elastic_prob", {"elastic_prob": 0.1}),
+        ("optimiser's settings", {"optimizer::weight_decay": 0.1}),
+        ("interpolation", {"interpolation": "bilinear"}),
+    ],
+)
+def test_going_on_with_another_recipe_is_refused(sections, tmp_path, named, change):
+    train(sections, tmp_path, epochs=1)
+    with pytest.raises(RuntimeError) as caught:
+        train(sections, tmp_path, epochs=2, **change)
+    message = str(cause_under_monai(caught.value))
+    assert "checkpoint.pt is of another run" in message
+    assert named in message
+
+
 def test_another_optimiser_is_an_override(sections, tmp_path):
     adam = {"_target_": "torch.optim.Adam", "params": "$@network.parameters()", "lr": "@learning_rate"}
     train(sections, tmp_path, epochs=1, optimizer=adam)
