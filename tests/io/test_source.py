@@ -1,4 +1,3 @@
-import gzip
 import os
 import pickle
 import subprocess
@@ -12,9 +11,10 @@ import nibabel
 import numpy as np
 import pytest
 import tifffile
+from image_arrays import RGB, stack, whole
 from skimage.io import imsave
 
-from monai_unet.io import check_finite, count_sections, open_source, tiff_source
+from monai_unet.io import check_finite, count_sections, open_source
 from monai_unet.io.source import unit_name
 
 try:
@@ -24,18 +24,6 @@ except ImportError:
     zarr = None
 
 needs_zarr = pytest.mark.skipif(zarr is None, reason="zarr is not installed (extra `large`)")
-RGB = np.random.default_rng(1).integers(0, 255, (2, 20, 33, 3), np.uint8)
-
-
-def whole(source):
-    return tuple(slice(0, size) for size in source.info.shape)
-
-
-def stack(shape, dtype, seed=0):
-    random = np.random.default_rng(seed)
-    if np.dtype(dtype).kind == "f":
-        return random.random(shape).astype(dtype)
-    return random.integers(0, np.iinfo(dtype).max, shape, dtype)
 
 
 class SourceContract:
@@ -229,20 +217,6 @@ class TestOmeZarr04(TestOmeZarr05):
 # reading by region
 
 
-@pytest.mark.parametrize(
-    ("options", "segments"), [({"tile": (32, 32)}, 4), ({"compression": "zlib", "rowsperstrip": 10}, 2)]
-)
-def test_only_the_tiles_and_strips_under_the_box_are_decoded(tmp_path, monkeypatch, options, segments):
-    tifffile.imwrite(tmp_path / "a.tif", stack((3, 320, 320), np.uint8), photometric="minisblack", **options)
-    decoded = []
-    decode = tiff_source._decode
-    monkeypatch.setattr(
-        tiff_source, "_decode", lambda file, page, index: decoded.append(index) or decode(file, page, index)
-    )
-    open_source(tmp_path / "a.tif").read((slice(1, 2), slice(95, 102), slice(60, 70)))
-    assert len(decoded) == segments
-
-
 def large_tiff(folder):
     tifffile.imwrite(folder / "a.tif", shape=(2, 8000, 8000), dtype=np.uint8, photometric="minisblack")  # a hole
     return folder / "a.tif"
@@ -278,30 +252,7 @@ def test_a_box_of_an_image_of_128_mb_takes_a_few_mb_at_most(tmp_path, write):
     assert peak < 4e6
 
 
-def test_a_packed_nifti_is_unpacked_once_and_not_when_it_is_opened(tmp_path, monkeypatch):
-    TestNiftiGz().write(tmp_path / "a.nii.gz", stack((4, 20, 30), np.uint8))
-    opened = []
-    real = gzip.open
-    monkeypatch.setattr("monai_unet.io.nifti_source.gzip.open", lambda path: opened.append(path) or real(path))
-    source = open_source(tmp_path / "a.nii.gz")
-    assert opened == []
-    for _ in range(3):
-        source.read(whole(source))
-    assert len(opened) == 1
-
-
 # colour and channels
-
-
-@pytest.mark.parametrize("planar", ["contig", "separate"])
-@pytest.mark.parametrize("options", [{}, {"tile": (16, 16)}, {"compression": "lzw", "rowsperstrip": 7}])
-def test_the_channels_of_an_rgb_tiff_come_first(tmp_path, planar, options):
-    pixels = RGB if planar == "contig" else RGB.transpose(0, 3, 1, 2)
-    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb", planarconfig=planar, **options)
-    source = open_source(tmp_path / "a.tif")
-    assert (source.info.shape, source.info.channels) == ((2, 20, 33), 3)
-    box = (slice(1, 2), slice(3, 19), slice(15, 33))
-    assert np.array_equal(source.read(box), RGB.transpose(3, 0, 1, 2)[:, 1:2, 3:19, 15:33])
 
 
 def test_the_channels_of_an_rgb_png_come_first(tmp_path):
@@ -318,108 +269,7 @@ def test_16_bits_of_colour_stay_16_bits(tmp_path):
     assert np.array_equal(source.read(whole(source))[:, 0], pixels.transpose(2, 0, 1))
 
 
-@pytest.mark.parametrize("options", [{"ome": True}, {"imagej": True}])
-@pytest.mark.parametrize("axes", ["ZCYX", "CYX", "TYX"])
-def test_the_axes_of_ome_and_imagej_are_followed(tmp_path, options, axes):
-    shape = {"Z": 3, "C": 2, "T": 4, "Y": 20, "X": 33}
-    pixels = stack([shape[axis] for axis in axes], np.uint16)
-    tifffile.imwrite(tmp_path / "a.tif", pixels, metadata={"axes": axes}, photometric="minisblack", **options)
-    source = open_source(tmp_path / "a.tif")
-    expected = {"ZCYX": lambda: pixels.swapaxes(0, 1), "CYX": lambda: pixels[:, None], "TYX": lambda: pixels[None]}[
-        axes
-    ]()
-    assert np.array_equal(source.read(whole(source)), expected)
-
-
-def test_time_and_sections_at_once_are_refused(tmp_path):
-    tifffile.imwrite(tmp_path / "a.tif", stack((2, 3, 9, 9), np.uint8), imagej=True, metadata={"axes": "TZYX"})
-    with pytest.raises(ValueError, match=r"a.tif .* axes TZYX .*expected one axis of sections"):
-        open_source(tmp_path / "a.tif")
-
-
-@pytest.mark.parametrize("options", [{}, {"byteorder": ">"}])
-def test_a_stack_that_its_first_page_describes_is_read_to_the_end(tmp_path, options):
-    array = stack((4, 20, 33), np.uint16)
-    tifffile.imwrite(tmp_path / "a.tif", array, photometric="minisblack", truncate=True, **options)
-    with tifffile.TiffFile(tmp_path / "a.tif") as tiff:
-        assert len(tiff.pages) == 1
-    source = open_source(tmp_path / "a.tif")
-    assert np.array_equal(source.read(whole(source)), array[None])
-    assert np.array_equal(source.read((slice(2, 4), slice(3, 9), slice(1, 5))), array[None, 2:4, 3:9, 1:5])
-    TestStrips().damage(tmp_path / "a.tif")
-    with pytest.raises(ValueError, match="damaged or cut off"):
-        open_source(tmp_path / "a.tif")
-
-
-def test_previews_and_pyramids_in_a_tiff_are_left_out(tmp_path):
-    array = stack((64, 64), np.uint8)
-    with tifffile.TiffWriter(tmp_path / "a.tif") as tiff:
-        tiff.write(array, metadata=None)
-        tiff.write(array[::2, ::2], subfiletype=1, metadata=None)
-    source = open_source(tmp_path / "a.tif")
-    assert np.array_equal(source.read(whole(source)), array[None, None])
-
-
-def test_a_black_and_white_tiff_is_read_as_0_and_1(tmp_path):
-    array = stack((20, 33), np.uint8) > 100
-    tifffile.imwrite(tmp_path / "a.tif", array, photometric="minisblack")
-    source = open_source(tmp_path / "a.tif")
-    block = source.read(whole(source))
-    assert block.dtype == source.info.dtype == np.uint8
-    assert np.array_equal(block[0, 0], array)
-
-
-# where the image lies
-
-
-def test_the_spacing_of_ome_comes_in_the_unit_of_x(tmp_path):
-    metadata = {
-        "axes": "ZYX",
-        "PhysicalSizeX": 4.0,
-        "PhysicalSizeXUnit": "nm",
-        "PhysicalSizeY": 5.0,
-        "PhysicalSizeYUnit": "nm",
-        "PhysicalSizeZ": 0.05,
-        "PhysicalSizeZUnit": "µm",
-    }
-    tifffile.imwrite(tmp_path / "a.tif", stack((3, 9, 9), np.uint8), ome=True, metadata=metadata)
-    info = open_source(tmp_path / "a.tif").info
-    assert info.unit == "nanometer"
-    assert info.spacing == pytest.approx((50.0, 5.0, 4.0))
-
-
-def test_the_spacing_of_imagej_and_of_centimetres(tmp_path):
-    array = stack((3, 9, 9), np.uint8)
-    tifffile.imwrite(
-        tmp_path / "a.tif", array, imagej=True, resolution=(4, 2), metadata={"axes": "ZYX", "spacing": 3, "unit": "um"}
-    )
-    tifffile.imwrite(tmp_path / "b.tif", array[0], resolution=(20000, 10000), resolutionunit="centimeter")
-    tifffile.imwrite(tmp_path / "c.tif", array[0], resolution=(72, 72), resolutionunit="inch")
-    infos = [open_source(tmp_path / name).info for name in ("a.tif", "b.tif", "c.tif")]
-    assert [(i.spacing, i.unit) for i in infos] == [
-        ((3.0, 0.5, 0.25), "micrometer"),
-        ((1.0, 1.0, 0.5), "micrometer"),
-        (None, None),
-    ]
-
-
-def test_a_nifti_has_affine_spacing_and_unit(tmp_path):
-    affine = np.array([[0.0, -4, 0, 10], [4, 0, 0, 20], [0, 0, 50, 30], [0, 0, 0, 1]])
-    image = nibabel.Nifti1Image(stack((9, 8, 3), np.uint8), affine)
-    image.header.set_xyzt_units("micron")
-    nibabel.save(image, tmp_path / "a.nii.gz")
-    info = open_source(tmp_path / "a.nii.gz").info
-    assert np.array_equal(info.affine, affine)
-    assert (info.shape, info.spacing, info.unit) == ((3, 8, 9), (50.0, 4.0, 4.0), "micrometer")
-
-
-def test_a_nifti_with_a_slope_is_read_in_its_units(tmp_path):
-    image = nibabel.Nifti1Image(stack((9, 8, 3), np.int16), np.eye(4))
-    image.header.set_slope_inter(0.5, 3)
-    nibabel.save(image, tmp_path / "a.nii")
-    source = open_source(tmp_path / "a.nii")
-    assert source.info.dtype.kind == "f"
-    assert np.array_equal(source.read(whole(source))[0].T, nibabel.load(tmp_path / "a.nii").get_fdata())
+# units
 
 
 def test_units_have_one_name():
@@ -427,26 +277,6 @@ def test_units_have_one_name():
     assert [unit_name(name) for name in names] == [
         *["micrometer"] * 3, "nanometer", "millimeter", "nanometer", None, None, None
     ]  # fmt: skip
-
-
-@needs_zarr
-@pytest.mark.parametrize(
-    ("shape", "names", "expected", "channels", "ndim"),
-    [
-        ((8, 9), None, (1, 8, 9), 1, 2),
-        ((2, 3, 8, 9), None, (3, 8, 9), 2, 3),
-        ((3, 8, 9), ("c", "y", "x"), (1, 8, 9), 3, 2),
-        ((8, 9, 3), ("y", "x", "c"), (1, 8, 9), 3, 2),
-    ],
-)
-def test_the_axes_of_a_zarr_array_are_its_names_or_its_last_letters(tmp_path, shape, names, expected, channels, ndim):
-    array = zarr.create_array(tmp_path / "a.zarr", shape=shape, dtype=np.uint8, dimension_names=names)
-    array[...] = pixels = stack(shape, np.uint8)
-    source = open_source(tmp_path / "a.zarr")
-    assert (source.info.shape, source.info.channels, source.info.ndim) == (expected, channels, ndim)
-    if names == ("y", "x", "c"):
-        pixels = pixels.transpose(2, 0, 1)
-    assert np.array_equal(source.read(whole(source)).ravel(), pixels.ravel())
 
 
 # what is refused
@@ -504,24 +334,6 @@ def test_a_missing_file_and_a_folder_are_told_apart(tmp_path):
         open_source(tmp_path / "b.tif")
     with pytest.raises(FileNotFoundError, match=r"a.tif is a folder and no Zarr"):
         open_source(tmp_path / "a.tif")
-
-
-@needs_zarr
-def test_a_folder_named_zarr_and_a_group_without_image_are_refused(tmp_path):
-    (tmp_path / "a.zarr").mkdir()
-    with pytest.raises(ValueError, match=r"a.zarr cannot be read"):
-        open_source(tmp_path / "a.zarr")
-    zarr.create_group(tmp_path / "b.zarr").create_array("raw", shape=(4, 4), dtype=np.uint8)
-    with pytest.raises(ValueError, match=r"b.zarr .* it holds raw: name one of them"):
-        open_source(tmp_path / "b.zarr")
-    assert open_source(tmp_path / "b.zarr" / "raw").info.shape == (1, 4, 4)
-
-
-def test_without_zarr_the_extra_is_named(tmp_path, monkeypatch):
-    (tmp_path / "a.zarr").mkdir()
-    monkeypatch.setitem(sys.modules, "zarr", None)
-    with pytest.raises(ImportError, match=r"a.zarr: needs the package zarr.*monai-unet\[large\]"):
-        open_source(tmp_path / "a.zarr")
 
 
 def test_a_file_that_may_not_be_read_is_refused(tmp_path, monkeypatch):
