@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import threading
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,6 +14,7 @@ from monai_unet.inferers.rotations import mean_over_rotations
 from monai_unet.inferers.tiling import Span, crop_to_tile, read_mirrored, spans
 from monai_unet.io.source import ImageSource, check_finite, open_source
 from monai_unet.io.zarr_store import PredictionStore
+from monai_unet.malloc import give_freed_blocks_back
 from monai_unet.prediction.model import Model, load_model
 from monai_unet.transforms.check_image import check_range
 
@@ -97,25 +97,10 @@ def tile_axes(job: Job, source: ImageSource, model: Model) -> list[list[Span]]:
     return axes[3 - source.info.ndim :]
 
 
-def _give_memory_back() -> None:
-    """Have glibc map each large block by itself and unmap it when it is freed; elsewhere this does nothing.
-
-    Tiles are allocated and freed by several threads, and by default glibc keeps such blocks in a heap a thread, where
-    they leave gaps: a run on 16384 x 16384 pixels then held 1.0 GB in place of 0.68 GB.
-    """
-    m_arena_max, m_mmap_threshold = -8, -3  # of malloc.h
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):
-        return
-    mallopt(m_arena_max, 2)
-    mallopt(m_mmap_threshold, 4 << 20)
-
-
 @lru_cache(maxsize=1)
 def _opened(job: Job) -> tuple[ImageSource, Model, PredictionStore, list[list[Span]]]:
     """What a worker opens once for all its tiles."""
-    _give_memory_back()
+    give_freed_blocks_back()
     if job.threads is not None:
         torch.set_num_threads(job.threads)
     zarr.config.set({"threading.max_workers": 1})  # it would decode several chunks at once, and hold them
