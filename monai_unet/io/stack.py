@@ -28,12 +28,13 @@ def read_stack(path: str | Path) -> np.ndarray:
         ValueError: when it cannot be read as grey sections of one size, or holds values that are not finite.
     """
     source = open_source(path)
-    if source.info.channels != 1:
-        shape = (*source.info.shape[source.info.ndim == 2 :], source.info.channels)
-        raise ValueError(
-            f"{path} has the shape {shape}; expected grey sections of one size; convert colour or several channels to "
-            "one grey channel first"
-        )
+    channels = source.info.channels
+    if channels != 1:
+        shape = (*source.info.shape[source.info.ndim == 2 :], channels)
+        remedy = "convert colour or several channels to one grey channel first"
+        if channels > 4 and source.info.shape[0] == 1:  # as ImageJ writes a stack whose dimensions it was not told
+            remedy = f"if its {channels} channels are sections, set Image > Properties > Slices to {channels} in Fiji"
+        raise ValueError(f"{path} has the shape {shape}; expected grey sections of one size; {remedy}")
     depth, height, width = source.info.shape
     array = source.read((slice(0, depth), slice(0, height), slice(0, width)))[0]
     if array.dtype.kind == "f" and not np.isfinite(array).all():

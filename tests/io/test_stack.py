@@ -37,6 +37,12 @@ def test_compressed_tiff_can_be_read(tmp_path, compression):
     assert np.array_equal(read_stack(tmp_path / "a.tif"), STACK)
 
 
+def test_sections_that_imagej_calls_channels_are_refused_with_the_remedy(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((30, 4, 5), np.uint8), imagej=True, metadata={"axes": "CYX"})
+    with pytest.raises(ValueError, match="set Image > Properties > Slices to 30 in Fiji"):
+        read_stack(tmp_path / "a.tif")
+
+
 def test_pages_of_different_size_are_refused_and_not_dropped(tmp_path):
     with tifffile.TiffWriter(tmp_path / "a.tif") as tiff:
         tiff.write(STACK[0])
