@@ -4,9 +4,10 @@
 
 The peer is MONAI's `BasicUNet` (padded, InstanceNorm) by MONAI's usual pipeline: DiceCE, Adam, crops of 384, mirror
 images, quarter turns, `Rand2DElasticd`, a Gaussian sliding window at an overlap of a half. It runs in single precision,
-as MONAI does unless told, and once more with the bfloat16 and the memory layout that our recipe has. Every run has one
-thread; `--iterations` says how long each trains, and the table how many seconds of processor time and how many network
-operations that was. Scores are those of the last weights, on sections that chose nothing but the threshold.
+as MONAI does unless told, and once more with the bfloat16, the memory layout and the kept memory that our recipe has.
+Every run has one thread; `--iterations` says how long each trains, and the table how many seconds of processor time and
+how many network operations that was. Scores are those of the last weights, on sections that chose nothing but the
+threshold.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from __future__ import annotations
 import argparse
 import datetime
 import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -27,10 +27,11 @@ ADAM = {"_target_": "torch.optim.Adam", "params": "$@network.parameters()", "lr"
 FEATURES = [16, 32, 64, 128, 256]
 
 
-def run(arm: str, settings: dict[str, Any]) -> dict[str, float]:
+def run(job: tuple[str, dict[str, Any]]) -> tuple[str, dict[str, float]]:
     """Train and score one arm with one seed."""
+    arm, settings = job
     if arm.startswith("peer"):
-        return train_peer(**settings, bfloat16="bfloat16" in arm)
+        return arm, train_peer(**settings, bfloat16="bfloat16" in arm)
     epochs = max(round(settings.pop("iterations") / settings.pop("num_training")), 1)
     recipe = {
         "fast": ((), {}),
@@ -39,7 +40,8 @@ def run(arm: str, settings: dict[str, Any]) -> dict[str, float]:
         "paper with Adam": (("paper",), {"precision": "float32", "optimizer": ADAM, "learning_rate": 3e-4}),
     }
     configs, overrides = recipe[arm.removesuffix(", a tenth")]
-    return train_bundle({"features": FEATURES, "epochs": epochs, **settings, **overrides}, ("train", *configs))
+    settings = {"features": FEATURES, "epochs": epochs, **settings, **overrides}
+    return arm, train_bundle(settings, ("train", *configs))
 
 
 def train_peer(
@@ -56,6 +58,7 @@ def train_peer(
     from monai.utils import set_determinism
 
     from monai_unet.data.sections import read_labelled_sections
+    from monai_unet.malloc import keep_freed_blocks
     from monai_unet.metrics import isbi2012_scores
 
     torch.set_num_threads(1)
@@ -85,6 +88,7 @@ def train_peer(
     loader = DataLoader(CacheDataset(chosen, transform, progress=False), batch_size=1, shuffle=True)
     network = BasicUNet(spatial_dims=2, in_channels=1, out_channels=2, features=(*FEATURES, FEATURES[0]))
     if bfloat16:
+        keep_freed_blocks()
         network = network.to(memory_format=torch.channels_last)
     loss, optimizer = DiceCELoss(to_onehot_y=True, softmax=True), torch.optim.Adam(network.parameters(), lr=1e-3)
     network.train()
@@ -154,14 +158,15 @@ def main() -> None:
         "validation": args.validation_sections,
         "num_training": args.num_sections - len(args.validation_sections),
     }
-    with ProcessPoolExecutor(args.processes, mp_context=get_context("spawn")) as pool:
-        jobs = {
-            pool.submit(run, arm, {**common, "seed": seed, "iterations": number}): arm
-            for seed in args.seeds
-            for arm, number in iterations.items()
-        }
-        for job in tqdm(as_completed(jobs), total=len(jobs), unit="run"):
-            found[jobs[job]].append(job.result())
+    jobs = [
+        (arm, {**common, "seed": seed, "iterations": number})
+        for seed in args.seeds
+        for arm, number in iterations.items()
+    ]
+    # a process of its own for each run, as what one sets for its process would help the next
+    with get_context("spawn").Pool(args.processes, maxtasksperchild=1) as pool:
+        for arm, scores in tqdm(pool.imap_unordered(run, jobs, chunksize=1), total=len(jobs), unit="run"):
+            found[arm].append(scores)
 
     lines = [
         "# Recipes at equal time",
