@@ -7,24 +7,25 @@
 - usual: the same network, loss and trainer, fed as MONAI's tutorials do: CacheDataset, `Rand2DElasticd` and the other
   transforms on the CPU, a DataLoader with workers, items moved to the device in each iteration.
 
-They take turns, some iterations each, so that a machine that slows down slows all of them.
+They take turns, some iterations each, so that a machine that slows down slows all of them. Each has a process of its
+own, as in real life: threads and memory that they shared would make all of them slower.
 """
 
 from __future__ import annotations
 
 import argparse
 import datetime
-import itertools
 import math
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from _measure import Timing, publish, where_it_ran
-from ignite.engine import Engine, Events
+from ignite.engine import Events
 from monai.bundle import ConfigWorkflow
 from monai.data import CacheDataset, DataLoader
 from monai.engines import SupervisedTrainer
@@ -66,25 +67,31 @@ def bundle(dataset_dir: str, folder: str, epochs: int, **overrides: Any) -> Conf
     return workflow
 
 
-def stepwise(trainer: Engine) -> Callable[[], None]:
-    """Turn an engine's run into something that goes on by one iteration a call."""
-    import threading
+class Turns:
+    """Let a process go on by some iterations when it is told to, and report how long they took.
 
-    go, done = threading.Semaphore(0), threading.Semaphore(0)
+    Args:
+        connection: gives the number of iterations of a turn, takes seconds; 0 iterations end the process.
+        device: that computes.
+    """
 
-    def wait() -> None:
-        done.release()
-        go.acquire()
+    def __init__(self, connection: Connection, device: str) -> None:
+        self.connection = connection
+        self.device = device
+        self.left, self.start = 1, time.perf_counter()
 
-    trainer.add_event_handler(Events.ITERATION_COMPLETED, wait)
-    threading.Thread(target=trainer.run, daemon=True).start()
-    done.acquire()  # the first iteration is not counted
-
-    def step() -> None:
-        go.release()
-        done.acquire()
-
-    return step
+    def __call__(self) -> None:
+        """To be called after each iteration."""
+        self.left -= 1
+        if self.left:
+            return
+        if self.device.startswith("cuda"):
+            torch.cuda.synchronize()
+        self.connection.send(time.perf_counter() - self.start)
+        self.left = self.connection.recv()
+        if not self.left:
+            raise SystemExit
+        self.start = time.perf_counter()
 
 
 def usual_trainer(workflow: ConfigWorkflow, dataset_dir: str, workers: int) -> SupervisedTrainer:
@@ -143,7 +150,7 @@ def usual_trainer(workflow: ConfigWorkflow, dataset_dir: str, workers: int) -> S
     )
 
 
-def bare_step(workflow: ConfigWorkflow) -> Callable[[], None]:
+def run_bare(workflow: ConfigWorkflow, turns: Turns) -> NoReturn:
     """Forward, loss, backward, clipping, step, on a batch that stays where it is."""
     content = workflow.parser.get_parsed_content
     network, loss, inferer = content("network"), content("loss"), content("train::inferer")
@@ -151,38 +158,28 @@ def bare_step(workflow: ConfigWorkflow) -> Callable[[], None]:
     batch = next(iter(content("train::dataloader")))
     image, target = PrepareWeightedBatch()(batch, content("device"))
     network.train()
-
-    def step() -> None:
+    while True:
         optimizer.zero_grad(set_to_none=True)
         loss(inferer(image, network), *target).backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), content("clip_norm"))
         optimizer.step()
-
-    return step
-
-
-def synchronised(step: Callable[[], None], device: str, iterations: int) -> float:
-    """Seconds an iteration, over some of them."""
-    if device.startswith("cuda"):
-        torch.cuda.synchronize()
-    start = time.perf_counter()
-    for _ in range(iterations):
-        step()
-    if device.startswith("cuda"):
-        torch.cuda.synchronize()
-    return (time.perf_counter() - start) / iterations
+        turns()
 
 
-def arms(args: argparse.Namespace, folders: Iterator[str]) -> dict[str, Callable[[], None]]:
-    """What takes turns, by name."""
+def run(arm: str, connection: Connection, args: argparse.Namespace) -> None:
+    """One of the three, in a process of its own."""
+    turns = Turns(connection, args.device)
     settings = {"features": args.features, "batch_size": args.batch_size, "device": args.device}
-    workflows = [bundle(args.dataset_dir, next(folders), 10**6, **settings) for _ in range(3)]
-    content = workflows[1].parser.get_parsed_content
-    return {
-        "bare": bare_step(workflows[0]),
-        "bundle": stepwise(content("train::trainer")),
-        "usual": stepwise(usual_trainer(workflows[2], args.dataset_dir, args.workers)),
-    }
+    with tempfile.TemporaryDirectory() as folder:
+        workflow = bundle(args.dataset_dir, folder, 10**6, **settings)
+        if arm == "bare":
+            run_bare(workflow, turns)
+        elif arm == "bundle":
+            trainer = workflow.parser.get_parsed_content("train::trainer")
+        else:
+            trainer = usual_trainer(workflow, args.dataset_dir, args.workers)
+        trainer.add_event_handler(Events.ITERATION_COMPLETED, turns)
+        trainer.run()
 
 
 def main() -> None:
@@ -198,46 +195,57 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
 
-    seconds: dict[str, list[float]] = {}
-    with tempfile.TemporaryDirectory() as root:
-        folders = (f"{root}/{index}" for index in itertools.count())
-        steps = arms(args, folders)
-        for name, step in steps.items():
-            synchronised(step, args.device, 3)  # the first iterations pay for memory and workers
-            seconds[name] = []
-        for _ in range(args.rounds):
-            for name, step in steps.items():
-                seconds[name].append(synchronised(step, args.device, args.iterations))
+    labels = {
+        "bare": "bare forward, backward and step on a resident batch",
+        "bundle": "the bundle's training: data, augmentation, handlers and all",
+        "usual": f"MONAI's usual pipeline: CacheDataset, CPU transforms, DataLoader with {args.workers} workers",
+    }
+    context = get_context("spawn")
+    connections: dict[str, Connection] = {}
+    for arm in labels:
+        connections[arm], other = context.Pipe()
+        context.Process(target=run, args=(arm, other, args)).start()
+        connections[arm].recv()  # the first iteration is not counted
 
-        timings = {name: Timing(tuple(values)) for name, values in seconds.items()}
-        bare = timings["bare"].median
-        lines = [
-            "# What an iteration of training costs beside the network",
-            "",
-            f"- Date: {datetime.date.today()}",
-            f"- Machine: {where_it_ran('torch', 'monai', 'pytorch-ignite')}, device {args.device}, "
-            f"{torch.get_num_threads()} threads",
-            f"- Network: features {args.features}, batches of {args.batch_size} tiles, 572 px in; ISBI 2012 "
-            "(`benchmarks/training.py`)",
-            f"- Medians of {args.rounds} rounds of {args.iterations} iterations each, taking turns (lowest to highest)",
-            "",
-            "| | one iteration | beside bare |",
-            "|---|--:|--:|",
-        ]
-        labels = {
-            "bare": "bare forward, backward and step on a resident batch",
-            "bundle": "the bundle's training: data, augmentation, handlers and all",
-            "usual": f"MONAI's usual pipeline: CacheDataset, CPU transforms, DataLoader with {args.workers} workers",
-        }
-        for name, timing in timings.items():
-            lines.append(f"| {labels[name]} | {timing} | {timing.median / bare:.3f} |")
-        ratios = sorted(b / a for a, b in zip(seconds["bare"], seconds["bundle"], strict=True))
-        lines += [
-            "",
-            f"bundle / bare, round by round: {ratios[0]:.3f} to {ratios[-1]:.3f}, median "
-            f"{ratios[math.floor(len(ratios) / 2)]:.3f}",
-        ]
-        publish(lines, args.out)
+    def turn(arm: str, iterations: int) -> float:
+        """Seconds an iteration."""
+        connections[arm].send(iterations)
+        return connections[arm].recv() / iterations
+
+    for arm in labels:
+        turn(arm, 3)  # these pay for memory and workers
+    seconds: dict[str, list[float]] = {arm: [] for arm in labels}
+    for _ in range(args.rounds):
+        for arm in labels:
+            seconds[arm].append(turn(arm, args.iterations))
+        time.sleep(1)  # until the workers of the usual pipeline have filled their queue
+    for connection in connections.values():
+        connection.send(0)
+
+    timings = {name: Timing(tuple(values)) for name, values in seconds.items()}
+    bare = timings["bare"].median
+    lines = [
+        "# What an iteration of training costs beside the network",
+        "",
+        f"- Date: {datetime.date.today()}",
+        f"- Machine: {where_it_ran('torch', 'monai', 'pytorch-ignite')}, device {args.device}, "
+        f"{torch.get_num_threads()} threads",
+        f"- Network: features {args.features}, batches of {args.batch_size} tiles, 572 px in; ISBI 2012 "
+        "(`benchmarks/training.py`)",
+        f"- Medians of {args.rounds} rounds of {args.iterations} iterations each, taking turns (lowest to highest)",
+        "",
+        "| | one iteration | beside bare |",
+        "|---|--:|--:|",
+    ]
+    for name, timing in timings.items():
+        lines.append(f"| {labels[name]} | {timing} | {timing.median / bare:.3f} |")
+    ratios = sorted(b / a for a, b in zip(seconds["bare"], seconds["bundle"], strict=True))
+    lines += [
+        "",
+        f"bundle / bare, round by round: {ratios[0]:.3f} to {ratios[-1]:.3f}, median "
+        f"{ratios[math.floor(len(ratios) / 2)]:.3f}",
+    ]
+    publish(lines, args.out)
 
 
 if __name__ == "__main__":

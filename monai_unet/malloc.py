@@ -17,7 +17,7 @@ def keep_freed_blocks() -> None:
 
     Given back, it would come page by page and zeroed in every iteration.
     """
-    _mallopt({_MMAP_MAX: 0, _TRIM_THRESHOLD: 2**31 - 1})
+    _mallopt({_ARENA_MAX: 1, _MMAP_MAX: 0, _TRIM_THRESHOLD: 2**31 - 1})
 
 
 def give_freed_blocks_back() -> None:
