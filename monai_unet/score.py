@@ -203,10 +203,7 @@ def _stack(path: str | Path) -> np.ndarray:
     """The sections of a file, (D, H, W)."""
     if not Path(path).name.lower().endswith((".tif", ".tiff")):
         return read_stack(path)
-    try:
-        stack = as_array(path)  # ImageJ's stacks may call their sections channels, which `read_stack` refuses
-    except ValueError as error:
-        raise ValueError(f"{path} cannot be read: {error}") from error
+    stack = as_array(path)  # ImageJ's stacks may call their sections channels, which `read_stack` refuses
     return stack[None] if stack.ndim == 2 else stack
 
 

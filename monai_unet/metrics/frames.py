@@ -14,11 +14,21 @@ _TRUTH_OF_VOLUMES = re.compile(r"man_seg_(\d+)_(\d+)\.tif")
 
 
 def as_array(stack: np.ndarray | str | os.PathLike[str]) -> np.ndarray:
-    """The array, or the content of the TIFF file."""
+    """The array, or the content of the TIFF file.
+
+    Raises:
+        FileNotFoundError: when there is no such file.
+        ValueError: when it cannot be read; the message names it.
+    """
     if isinstance(stack, str | os.PathLike):
         import tifffile  # needed for paths only
 
-        return tifffile.imread(stack)
+        try:
+            return tifffile.imread(stack)
+        except OSError:
+            raise
+        except Exception as error:  # the parser and each codec have their own
+            raise ValueError(f"{stack} cannot be read: {error}") from error
     return np.asarray(stack)
 
 
