@@ -6,6 +6,7 @@ import pytest
 
 pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told")
 
+KEPT, GIVEN_BACK = "malloc.keep_freed_blocks()", "malloc.give_freed_blocks_back()"
 USE_A_BLOCK = """
 import resource
 from monai_unet import malloc
@@ -22,9 +23,6 @@ def new_pages(call: str) -> int:
     """Page faults of three blocks of 64 MB, one after another, in a process that has used such a block before."""
     script = USE_A_BLOCK.format(call=call)
     return int(subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout)
-
-
-KEPT, GIVEN_BACK = "malloc.keep_freed_blocks()", "malloc.give_freed_blocks_back()"
 
 
 def test_a_kept_block_is_used_again():

@@ -32,7 +32,7 @@ def read_stack(path: str | Path) -> np.ndarray:
     if channels != 1:
         shape = (*source.info.shape[source.info.ndim == 2 :], channels)
         remedy = "convert colour or several channels to one grey channel first"
-        if channels > 4 and source.info.shape[0] == 1:  # as ImageJ writes a stack whose dimensions it was not told
+        if channels > 4 and source.info.shape[0] == 1:  # ImageJ may call a stack's sections so
             remedy = f"if its {channels} channels are sections, set Image > Properties > Slices to {channels} in Fiji"
         raise ValueError(f"{path} has the shape {shape}; expected grey sections of one size; {remedy}")
     depth, height, width = source.info.shape
