@@ -7,7 +7,7 @@ RUN := $(BIN)/python -m monai.bundle run
 DEMO := build/demo
 NARROW := --features "[8,16,32,64]" --dataset_dir datasets/synthetic/data --ckpt_dir $(DEMO)/models
 
-.PHONY: install demo test check bench label test-label clean
+.PHONY: install demo test check bench bundles label test-label clean
 
 install: $(VENV)/.installed
 
@@ -49,6 +49,10 @@ check: install
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+# the configs of the bundles and docs/knobs.md, from monai_unet/knobs.yaml and monai_unet/recipes
+bundles: install
+	$(BIN)/python -m monai_unet.recipes.write
 
 bench: install
 	$(BIN)/python benchmarks/weight_map.py

@@ -21,7 +21,7 @@ from _measure import publish, where_it_ran
 from monai_unet.data.sections import read_labelled_sections
 from monai_unet.inferers import OverlapTileInferer
 from monai_unet.metrics import IsbiScores, isbi2012_scores
-from monai_unet.prediction.model import load_model
+from monai_unet.prediction.load import load_model
 
 BUNDLE = Path(__file__).parents[1] / "bundles" / "isbi_compact"
 SCORES = ("v_rand_macro", "v_info", "warping_error", "rand_error", "pixel_error")

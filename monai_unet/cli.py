@@ -8,6 +8,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from monai_unet import __version__
 
@@ -45,6 +46,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+class _Parser(argparse.ArgumentParser):
+    """Takes an option with "-" or "_", as MONAI's commands do, and no abbreviations: they would hide a wrong name."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{**kwargs, "allow_abbrev": False})
+
+    def _parse_optional(self, arg_string: str) -> Any:
+        name, equals, value = arg_string.partition("=")
+        known = name.replace("_", "-")
+        return super()._parse_optional(
+            f"{known}{equals}{value}" if known in self._option_string_actions else arg_string
+        )
+
+
 def _parser() -> argparse.ArgumentParser:
     # SUPPRESS: a subcommand's default would overwrite a --debug that stood before it
     common = argparse.ArgumentParser(add_help=False)
@@ -52,9 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         "--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of an error"
     )
 
-    parser = argparse.ArgumentParser(
-        "monai-unet", description="The original U-Net as a MONAI pipeline.", parents=[common]
-    )
+    parser = _Parser("monai-unet", description="The original U-Net as a MONAI pipeline.", parents=[common])
     parser.add_argument("--version", action="version", version=f"monai-unet {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_data(commands, common)
@@ -134,9 +147,9 @@ def _add_predict(commands: argparse._SubParsersAction, common: argparse.Argument
     predict.add_argument("--out", required=True, help=".ome.zarr, .ome.tif, .nii or .nii.gz")
     predict.add_argument("--output", choices=("probability", "label", "instances"), default="probability")
     predict.add_argument("--dtype", choices=("float32", "float16", "uint8"), help="of probabilities (default float32)")
-    predict.add_argument("--threshold", type=float, default=0.5, help="of labels and instances (default 0.5)")
-    predict.add_argument("--min-size", type=int, default=0, metavar="N", help="drop instances of fewer pixels")
-    predict.add_argument("--memory", default="2GB", help="that a worker process may take (default 2GB)")
+    predict.add_argument("--threshold", type=float, help="of labels and instances (default: the bundle's)")
+    predict.add_argument("--min-size", type=int, metavar="N", help="drop smaller instances (default: the bundle's)")
+    predict.add_argument("--memory", help="that a worker process may take, as 2GB (default: the bundle's)")
     predict.add_argument("--roi", metavar="[Z0:Z1,]Y0:Y1,X0:X1", help="predict this part only")
     predict.add_argument("--device", help="where the network computes (default: a GPU where there is one)")
     where = predict.add_mutually_exclusive_group()
@@ -215,12 +228,12 @@ def _add_new(commands: argparse._SubParsersAction, common: argparse.ArgumentPars
         parents=[common],
     )
     new.add_argument("name", metavar="NAME", help="of the bundle, as my_cells")
-    new.add_argument("--dataset_dir", required=True, metavar="DIR", help="folder with images/ and labels/")
+    new.add_argument("--dataset-dir", required=True, metavar="DIR", help="folder with images/ and labels/")
     new.add_argument(
         "--like",
         default="dic_hela",
         metavar="BUNDLE",
-        help="start from isbi, phc_u373, dic_hela (default) or a bundle's folder",
+        help="start from isbi, isbi_compact, phc_u373, dic_hela (default) or a bundle's folder",
     )
     new.add_argument("--out", metavar="FOLDER", help="of the bundle (default bundles/NAME, or NAME without bundles/)")
     new.add_argument("--classes", metavar="A,B,...", help="names, background first (default background,cell)")
@@ -229,14 +242,14 @@ def _add_new(commands: argparse._SubParsersAction, common: argparse.ArgumentPars
         choices=("instances", "classes"),
         help="what the numbers in the labels are (default: instances where there are more than two, and two classes)",
     )
-    new.add_argument("--ignore_label", type=int, metavar="N", help="value of pixels of which nothing is known")
-    new.add_argument("--partly_annotated", metavar="NAME,...", help="images of which only some cells are labelled")
+    new.add_argument("--ignore-label", type=int, metavar="N", help="value of pixels of which nothing is known")
+    new.add_argument("--partly-annotated", metavar="NAME,...", help="images of which only some cells are labelled")
     new.set_defaults(run=_new)
 
 
 def _new(args: argparse.Namespace) -> None:
-    from monai_unet.new_bundle import new_bundle
-    from monai_unet.new_bundle.card import commands, report
+    from monai_unet.recipes.card import commands, settings_text
+    from monai_unet.recipes.create import new_bundle
 
     made = new_bundle(
         args.name,
@@ -248,7 +261,7 @@ def _new(args: argparse.Namespace) -> None:
         ignore_label=args.ignore_label,
         partly_annotated=args.partly_annotated.split(",") if args.partly_annotated else (),
     )
-    print(report(made.found, made.settings))
+    print(settings_text(made.survey, made.settings))
     print(f"\nbundle: {made.folder}; every value above is a line of its configs, and an option of the commands")
     for what, command in commands(made.folder).items():
         print(f"\n{what}:\n{command}")
@@ -316,17 +329,19 @@ def _overrides(others: Sequence[str]) -> dict[str, object]:
     """`--name value` pairs for the bundle's config; a value is read as Python where it can be, as MONAI does."""
     import ast
 
-    found: dict[str, object] = {}
-    names = iter(others)
-    for name in names:
-        value = next(names, None)
-        if not name.startswith("--") or value is None:
-            raise ValueError(f"{name}: expected --NAME VALUE, a name of the bundle's inference.json")
+    given: dict[str, object] = {}
+    words = iter(others)
+    for word in words:
+        option, equals, text = word.partition("=")
+        value = text if equals else next(words, None)
+        if not option.startswith("--") or value is None:
+            raise ValueError(f"{word}: expected --NAME VALUE, a name of the bundle's inference.json")
+        name = option[2:].replace("-", "_")
         try:
-            found[name[2:]] = ast.literal_eval(value)
+            given[name] = ast.literal_eval(value)
         except (ValueError, SyntaxError):
-            found[name[2:]] = value
-    return found
+            given[name] = value
+    return given
 
 
 def _roi(text: str) -> list[tuple[int, int]]:

@@ -10,10 +10,10 @@ from monai.bundle import ConfigWorkflow
 REPOSITORY = Path(__file__).parents[1]
 
 
-def workflow(bundle, kind, names, **overrides):
+def workflow(bundle, kind, names, run_id="run", **overrides):
     files = [str(bundle / "configs" / f"{name}.json") for name in names]
-    overrides = {"bundle_root": str(bundle), **overrides}
-    run = ConfigWorkflow(files if len(files) > 1 else files[0], workflow_type=kind, logging_file=False, **overrides)
+    config = files if len(files) > 1 else files[0]
+    run = ConfigWorkflow(config, workflow_type=kind, run_id=run_id, logging_file=False, **overrides)
     run.initialize()
     return run
 

@@ -29,7 +29,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from monai_unet.io.aside import written_aside
+from monai_unet.io.atomic import written_aside
 
 _CHUNK = 1 << 16
 

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from monai_unet.data.isbi2012 import LABELS, VOLUME, check_isbi2012
 from monai_unet.data.split import split_sections
 from monai_unet.io.stack import count_sections, image_files, stem
 
 _SEQUENCE = re.compile(r"\d{2}")
 _LAYOUTS = (
-    "the Cell Tracking Challenge's layout (01/t000.tif with 01_GT/SEG/man_seg000.tif), or images/NAME.tif with "
-    "labels/NAME.tif"
+    "the Cell Tracking Challenge's layout (01/t000.tif with 01_GT/SEG/man_seg000.tif), images/NAME.tif with "
+    "labels/NAME.tif, or ISBI 2012's train-volume.tif with train-labels.tif"
 )
 
 
@@ -23,7 +24,7 @@ def labelled_files(dataset_dir: str | Path, partly_annotated: Sequence[str] = ()
     Args:
         dataset_dir: a folder in the layout of the Cell Tracking Challenge: `01/t000.tif` and
             `01_GT/SEG/man_seg000.tif`, frames without a label file left out; or `images/NAME.EXT` and
-            `labels/NAME.EXT`, paired by name, where each needs the other.
+            `labels/NAME.EXT`, paired by name, where each needs the other; or of ISBI 2012, see `check_isbi2012`.
         partly_annotated: images of which only some cells are labelled, by their names as `01/t067` or `NAME`: where
             these have no label, nothing is known. Names in a sequence that is not there are passed over.
 
@@ -40,6 +41,11 @@ def labelled_files(dataset_dir: str | Path, partly_annotated: Sequence[str] = ()
         raise FileNotFoundError(f"{folder} does not exist; expected a folder in {_LAYOUTS}")
     if (folder / "images").is_dir() and (folder / "labels").is_dir():
         found = _paired_by_name(folder)
+    elif (folder / VOLUME).is_file() or (folder / LABELS).is_file():
+        check_isbi2012(folder)
+        found = [
+            {"image": str(folder / VOLUME), "label": str(folder / LABELS), "name": stem(VOLUME), "sequence": ""},
+        ]
     else:
         sequences = sorted(path.name for path in folder.iterdir() if _SEQUENCE.fullmatch(path.name) and path.is_dir())
         found = [pair for sequence in sequences for pair in _challenge_frames(folder, sequence)]

@@ -25,7 +25,8 @@ from monai_unet.export.blockwise import BlockwiseUNet
 from monai_unet.export.compare import Difference, difference, noise
 from monai_unet.inferers import OverlapTileInferer
 from monai_unet.networks import original_unet, standardised_conv
-from monai_unet.prediction.model import Model, bundle_metadata, bundle_parser
+from monai_unet.prediction.load import bundle_metadata, bundle_parser
+from monai_unet.prediction.model import Model
 
 COVER = 256  # pixels; a cover is twice as wide as high and at most 500 kB
 
@@ -212,7 +213,7 @@ def _description(model: Model, wrapped: BlockwiseUNet, bundle: str, overrides: s
         # said in full: bioimageio.spec 0.5.12 leaves defaults out, and reads `pad: {}` as padding with zeros
         pad=v0_5.ReflectPadding(mode="reflect"),
     )
-    classes: list[str] = [v0_5.Identifier(_identifier(name)) for name in model.class_names]
+    classes: list[str] = [v0_5.Identifier(_identifier(name)) for name in model.decoding.classes]
     outputs = v0_5.OutputTensorDescr(
         id=v0_5.TensorId("probability"),
         description="probability of each class",
@@ -312,7 +313,7 @@ def _readme(model: Model, wrapped: BlockwiseUNet, bundle: str) -> str:
         high=model.value_range[1],
         mean=model.mean,
         std=model.std,
-        classes=" and ".join(model.class_names),
+        classes=" and ".join(model.decoding.classes),
         margin=wrapped.margin,
         halo=wrapped.halo,
         stride=wrapped.stride,

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from monai_unet.export.compare import Difference, check, compare_networks, real_input
-from monai_unet.io.aside import written_aside
+from monai_unet.io.atomic import written_aside
 from monai_unet.prediction.exported import SUFFIXES, is_exported, load_exported
-from monai_unet.prediction.model import load_model
+from monai_unet.prediction.load import OF_A_MODEL, check_overrides, load_model
 
 FORMATS = ("torchscript", "onnx", "bioimageio")
 
@@ -53,6 +53,7 @@ def export(
         raise FileExistsError(f"{out} exists; remove it, or give another --out")
     if is_exported(Path(bundle)):
         raise ValueError(f"{bundle} is exported already; give the bundle that it was made of")
+    check_overrides(overrides or {}, bundle, "export", (*OF_A_MODEL, "rotations"))
     bundle, changes = str(Path(bundle).resolve()), json.dumps(dict(overrides or {}), sort_keys=True)
     model = load_model(bundle, changes)
     real = None if image is None else real_input(image, model)

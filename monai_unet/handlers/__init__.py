@@ -1,6 +1,6 @@
 """Floor 2: what the bundles hang on Ignite's engines beside MONAI's own handlers."""
 
-from monai_unet.handlers.checkpoints import LoadWeights, SaveBest, SaveLast, load_weights
+from monai_unet.handlers.checkpoints import LoadWeights, SaveBest, SaveLast
 from monai_unet.handlers.clip_gradients import ClipGradients
 from monai_unet.handlers.epoch_seed import EpochSeed
 from monai_unet.handlers.finite_loss import StopOnBadLoss
@@ -22,5 +22,4 @@ __all__ = [
     "StopOnBadLoss",
     "TrainingProgress",
     "ValidateLast",
-    "load_weights",
 ]

@@ -16,6 +16,7 @@ from monai.engines import Evaluator, Trainer
 from torch import nn
 
 from monai_unet.io import remove_leftovers, written_aside
+from monai_unet.networks import load_weights, read_checkpoint
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +101,7 @@ class SaveLast:
             remove_leftovers(self.path)
         if not self.resume or not self._is_there():
             return
-        checkpoint = _load(self.path)
+        checkpoint = read_checkpoint(self.path)
         self._check_settings(checkpoint.get("settings", {}))
         max_epochs = engine.state.max_epochs
         for name, item in self._objects(engine).items():
@@ -184,44 +185,3 @@ class LoadWeights:
     def attach(self, engine: Engine) -> None:
         """Listen to the engine."""
         engine.add_event_handler(Events.STARTED, lambda: load_weights(self.network, self.path))
-
-
-def load_weights(network: nn.Module, path: str | Path, weights: Mapping[str, torch.Tensor] | None = None) -> None:
-    """Put saved weights into a network, or say clearly why they do not fit.
-
-    Args:
-        network: the network.
-        path: file of weights alone (`model.pt`), or of a whole run (`checkpoint.pt`) that has them under "network".
-        weights: the weights, when the file has been read already.
-
-    Raises:
-        FileNotFoundError: when there is no such file; the message says which command makes it.
-        ValueError: when the file is damaged, or the weights are of another network; the message names file and shapes.
-    """
-    if weights is None:
-        if not Path(path).is_file():
-            raise FileNotFoundError(
-                f"{path} does not exist: train first (python -m monai.bundle run training --config_file ...), or give "
-                "the weights by --ckpt_path"
-            )
-        weights = _load(path)
-        weights = weights.get("network", weights)
-    expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
-    found = {name: tuple(value.shape) for name, value in weights.items() if isinstance(value, torch.Tensor)}
-    if found != expected:
-        different = [name for name in {**expected, **found} if found.get(name) != expected.get(name)]
-        name = different[0]
-        raise ValueError(
-            f"{path} holds the weights of another network: {len(different)} tensors differ, the first, {name}, is "
-            f"{found.get(name, 'missing')} in the file and {expected.get(name, 'missing')} in the network. Give the "
-            "--features (and --normalisation, --convs_per_block, --variant) it was trained with, or another --ckpt_dir"
-        )
-    network.load_state_dict(weights)
-
-
-def _load(path: str | Path) -> dict[str, Any]:
-    try:
-        # weights_only: a checkpoint is data and must not be able to run code
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch has many: zip, pickle, key errors; all of them mean a damaged or foreign file
-        raise ValueError(f"{path} cannot be read as a checkpoint, it is damaged or foreign: {error}") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +25,7 @@ from monai_unet.metrics import IsbiScore
 from monai_unet.metrics.section_metric import SectionMetric
 from monai_unet.metrics.section_statistics import SCORES
 from monai_unet.metrics.split_merge import split_merge
+from monai_unet.transforms.decoding import Decoding
 from monai_unet.transforms.instances import label_instances
 
 logger = logging.getLogger(__name__)
@@ -48,10 +49,8 @@ class SaveReport:
         output_dir: folder of `report.html`, of `pictures/section_000.png` and so on in the order of evaluation, and of
             `curves/`; the files are written aside and renamed.
         title: of the page.
-        threshold: above it a pixel is predicted inside, in pictures and counts; scores have thresholds of their own.
-        min_size: predicted objects of fewer pixels are background, as in `label_instances`.
-        instances: makes objects, integers (H, W), from the probability of inside, (H, W); when left out they are the
-            4-connected components of what is above the threshold. Not used for a section that brings `instances`.
+        decoding: makes predicted objects of the probabilities, in pictures and counts, for sections that do not bring
+            `instances`; scores may have thresholds of their own.
         metrics: the evaluator's metrics by their names, for best thresholds and values of single sections.
         reference: rows to compare with; by name, values by the names of metrics.
         reference_note: a sentence on those rows, such as that they are of other images.
@@ -60,33 +59,26 @@ class SaveReport:
 
     Raises:
         TypeError: when a reference value is not a number.
-        ValueError: when the threshold is not in [0, 1].
     """
 
     def __init__(
         self,
         output_dir: str | Path,
         title: str = "Evaluation",
-        threshold: float = 0.5,
-        min_size: int = 0,
-        instances: Callable[[np.ndarray], np.ndarray] | None = None,
+        decoding: Decoding = Decoding(("outside", "inside")),  # noqa: B008 - it cannot be changed
         metrics: Mapping[str, Metric] | None = None,
         reference: Mapping[str, Mapping[str, float | None]] | None = None,
         reference_note: str = "",
         training_dir: str | Path | None = None,
         facts: Mapping[str, object] | None = None,
     ) -> None:
-        if not 0 <= threshold <= 1:
-            raise ValueError(f"threshold is {threshold}, expected a probability in [0, 1]")
         for name, values in (reference or {}).items():
             for metric, value in values.items():
                 if not (value is None or isinstance(value, int | float)):
                     raise TypeError(f"reference {name!r} has {metric} = {value!r}, expected a number, or None")
         self.output_dir = Path(output_dir)
         self.title = title
-        self.threshold = threshold
-        self.min_size = min_size
-        self.instances = instances
+        self.decoding = decoding
         self.metrics = dict(metrics or {})
         self.reference = dict(reference or {})
         self.reference_note = reference_note
@@ -122,7 +114,7 @@ class SaveReport:
             panels, counts, num_errors = _classes(label[0], pred, unknown)
         else:
             cells = _array(sample["cells"])[0] if "cells" in sample else label_instances(label[0] > 0)
-            panels, counts, num_errors = _cells(cells, self._objects(sample, pred[-1]), pred[-1], unknown)
+            panels, counts, num_errors = _cells(cells, self._objects(sample, pred), pred[-1], unknown)
         panels = {"image": report.grey(image[0]), **panels}
         name = f"section_{index:03d}.png"
         with written_aside(self.output_dir / "pictures" / name) as temporary:
@@ -135,12 +127,12 @@ class SaveReport:
         section = report.Section(index, title, shown, f"pictures/{name}", counts)
         return _Assessed(section, num_errors, len(pred), has_unknown)
 
-    def _objects(self, sample: Mapping[str, Any], inside: np.ndarray) -> np.ndarray:
+    def _objects(self, sample: Mapping[str, Any], probability: np.ndarray) -> np.ndarray:
         if "instances" in sample:
             return _array(sample["instances"])[0]
-        if self.instances is not None:
-            return self.instances(inside)
-        return label_instances(inside > self.threshold, self.min_size)
+        if len(probability) == 1:  # of inside alone
+            probability = np.concatenate([1 - probability, probability])
+        return self.decoding.instances(probability)
 
     def _write(self, engine: Engine) -> None:
         state = engine.state
@@ -189,10 +181,8 @@ class SaveReport:
         return {**facts, "software": versions}
 
     def _how_objects_are_made(self) -> str:
-        if self.instances is not None:
-            return "by a function given"
-        size = f", of {self.min_size} pixels at least" if self.min_size else ""
-        return f"parts above probability {self.threshold:g}{size}, where the data bring none"
+        size = f", of {self.decoding.min_size} pixels at least" if self.decoding.min_size else ""
+        return f"connected parts above probability {self.decoding.threshold:g}{size}"
 
     def _num_classes(self) -> int:
         return max((one.num_classes for one in self._sections), default=0)

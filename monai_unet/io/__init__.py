@@ -4,7 +4,8 @@ Readers and writers of a format import its package when they are used: `monai_un
 `monai_unet.io.convert` want the extra `large`.
 """
 
-from monai_unet.io.aside import remove_leftovers, written_aside
+from monai_unet.io.atomic import folder_written_aside, remove_leftovers, written_aside
+from monai_unet.io.fingerprint import fingerprint
 from monai_unet.io.source import SOURCE_SUFFIXES, Box, ImageInfo, ImageSource, check_finite, open_source
 from monai_unet.io.stack import READ_SUFFIXES, count_sections, image_files, read_stack, stem
 
@@ -16,6 +17,8 @@ __all__ = [
     "ImageSource",
     "check_finite",
     "count_sections",
+    "fingerprint",
+    "folder_written_aside",
     "image_files",
     "open_source",
     "read_stack",

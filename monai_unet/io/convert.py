@@ -15,7 +15,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from monai_unet.io.aside import written_aside
+from monai_unet.io.atomic import written_aside
 from monai_unet.io.source import METRES
 from monai_unet.io.zarr_store import PredictionStore
 

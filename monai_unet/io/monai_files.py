@@ -15,9 +15,9 @@ import numpy as np
 from monai.config import DtypeLike, NdarrayOrTensor, PathLike
 from monai.data import ImageReader, ImageWriter, NibabelWriter
 from monai.data.utils import is_supported_format
-from monai.utils import ImageMetaKey, MetaKeys, SpaceKeys, convert_data_type, convert_to_dst_type, ensure_tuple
+from monai.utils import ImageMetaKey, MetaKeys, SpaceKeys, convert_data_type, ensure_tuple
 
-from monai_unet.io.aside import written_aside
+from monai_unet.io.atomic import written_aside
 from monai_unet.io.stack import READ_SUFFIXES, image_files, read_stack, stem
 
 
@@ -67,11 +67,8 @@ class StackReader(ImageReader):
 class TiffWriter(ImageWriter):
     """One page a section, in the challenge's plain form; zlib-compressed.
 
-    Takes (1, W, H) or (1, W, H, D), with or without the channel; several channels are refused. Whole numbers that are
-    0 or 1 are written as 0 and 255, black and white in any viewer and the values of the challenge's labels.
+    Takes (1, W, H) or (1, W, H, D), with or without the channel; several channels are refused.
     """
-
-    black_and_white = True
 
     def __init__(self, output_dtype: DtypeLike = np.float32, scale: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -87,7 +84,7 @@ class TiffWriter(ImageWriter):
                     "holds one; choose a class or take the argmax first"
                 )
             array = array.squeeze(channel_dim)
-        _check_range(array, self.output_dtype)
+        check_range(array, self.output_dtype)
         self.data_obj = array.T
 
     def set_metadata(self, meta_dict: Mapping | None = None, resample: bool = True, **options: Any) -> None:
@@ -99,16 +96,8 @@ class TiffWriter(ImageWriter):
 
         super().write(filename, verbose=verbose)
         array = np.ascontiguousarray(self.data_obj, dtype=self.output_dtype)
-        if self.black_and_white and array.dtype == np.uint8 and array.max(initial=0) <= 1:
-            array = array * np.uint8(255)
         with written_aside(filename) as temporary:
             tifffile.imwrite(temporary, array, photometric="minisblack", compression="zlib", metadata=None)
-
-
-class ClassMapWriter(TiffWriter):
-    """The same for a map of classes, whose 1 stays 1."""
-
-    black_and_white = False
 
 
 class NiftiWriter(NibabelWriter):
@@ -118,7 +107,7 @@ class NiftiWriter(NibabelWriter):
         self, data_array: NdarrayOrTensor, channel_dim: int | None = 0, squeeze_end_dims: bool = True, **kwargs: Any
     ) -> None:
         """Take the pixels; only the section axis that MONAI adds to a picture is taken away again."""
-        _check_range(convert_data_type(data_array, np.ndarray)[0], self.output_dtype)
+        check_range(convert_data_type(data_array, np.ndarray)[0], self.output_dtype)
         is_volume = data_array.ndim - (channel_dim is not None) == 3
         super().set_data_array(data_array, channel_dim, squeeze_end_dims=not is_volume, **kwargs)
         if is_volume and self.data_obj.shape[-1] == 1:
@@ -130,7 +119,7 @@ class NiftiWriter(NibabelWriter):
             super().write(temporary, verbose=False, **obj_kwargs)  # its line would name the temporary file
 
 
-def _check_range(array: np.ndarray, dtype: DtypeLike) -> None:
+def check_range(array: np.ndarray, dtype: DtypeLike) -> None:
     """Raise OverflowError where a cast to an integer type would take one number for another."""
     dtype = np.dtype(dtype)
     if dtype.kind in "ui" and array.max(initial=0) > np.iinfo(dtype).max:
@@ -150,16 +139,6 @@ def output_ext(input_dir: str | Path) -> str:
     except FileNotFoundError:
         return ".tif"
     return ".nii.gz" if is_supported_format(first, ["nii", "nii.gz"]) else ".tif"
-
-
-def label_image(labels: NdarrayOrTensor, dtype: DtypeLike) -> NdarrayOrTensor:
-    """Labels without their channel, (1, W, H[, D]) to (W, H[, D]), in an integer type: what MONAI Label's writer takes.
-
-    Raises:
-        OverflowError: when a label does not fit the type.
-    """
-    _check_range(convert_data_type(labels, np.ndarray)[0], dtype)
-    return convert_to_dst_type(labels[0], labels, dtype=np.dtype(dtype))[0]
 
 
 def challenge_name(meta_dict: Mapping, saver: Any) -> dict[str, Any]:

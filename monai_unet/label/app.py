@@ -19,7 +19,7 @@ from monailabel.tasks.train.bundle import BundleTrainTask
 from monai_unet import __version__
 from monai_unet.errors import cause_under_monai
 from monai_unet.io import count_sections, written_aside
-from monai_unet.io.monai_files import ClassMapWriter
+from monai_unet.io.monai_files import TiffWriter
 from monai_unet.io.source import open_source
 from monai_unet.label.annotations import outlines, read_annotations, write_annotations
 from monai_unet.label.results import result_type, write_result
@@ -75,7 +75,7 @@ class PredictTask(BundleInferTask):
         self.labels: dict[str, int] = {name: index for name, index in self.labels.items() if index > 0}
 
     def _get_network(self, device: str, data: Any) -> torch.nn.Module:
-        # channels last is the faster layout for inference, see `monai_unet.prediction.model`
+        # channels last is the faster layout for inference, see `monai_unet.prediction.load`
         return super()._get_network(device, data).to(memory_format=torch.channels_last)
 
     def writer(self, data: dict[str, Any], extension: str | None = None, dtype: str | None = None) -> tuple[str, dict]:
@@ -130,7 +130,7 @@ class TrainTask(BundleTrainTask):
         if not self.bundle_config.get("instances"):
             values = {name: index for name, index in self._classes().items() if index > 0}
         drawn = Path(self.bundle_path, "labels", Path(pair["label"]).stem + ".tif")
-        writer = ClassMapWriter(output_dtype=np.uint16)
+        writer = TiffWriter(output_dtype=np.uint16)
         writer.set_data_array(read_annotations(pair["label"], shape, values).T, channel_dim=None)
         drawn.parent.mkdir(exist_ok=True)
         with written_aside(drawn) as temporary:

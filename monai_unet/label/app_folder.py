@@ -10,9 +10,10 @@ from typing import Any
 
 import torch
 
-from monai_unet.handlers import load_weights
 from monai_unet.io import written_aside
-from monai_unet.prediction.model import bundle_parser
+from monai_unet.knobs import knobs, nearest
+from monai_unet.networks import load_weights
+from monai_unet.prediction.load import bundle_parser
 
 CONFIGS = ("inference.json", "train.json")
 
@@ -27,8 +28,10 @@ from monai_unet.label.app import BundlesApp  # noqa: E402, F401
 _TASKS = ("detection", "classification", "deepedit", "deepgrow")
 """A model whose name holds one of these is of another kind to MONAI Label."""
 
-_PLACES = ("bundle_root", "ckpt_dir", "ckpt_path", "output_dir")
-"""Where the bundle's own files lie; the app's copy has its own."""
+_WEIGHTS = ("ckpt_dir", "ckpt_path")
+"""Where the weights lie that the app's copy starts with; it has places of its own."""
+_OF_THE_SERVER = ("device", "resume", "epochs", "validation", "training_sections", "workers")
+"""Knobs that the server sets, or that do nothing in it."""
 
 
 def make_app(app: str | Path, bundles: Sequence[str | Path], overrides: Mapping[str, Any] | None = None) -> list[str]:
@@ -46,11 +49,12 @@ def make_app(app: str | Path, bundles: Sequence[str | Path], overrides: Mapping[
         A line about each bundle, for a person to read.
 
     Raises:
-        FileNotFoundError: when a bundle is none.
+        FileNotFoundError: when a folder is not a bundle.
         ValueError: when two bundles have one name, MONAI Label would take the name for another task, no config has
-            the name of an override, or the weights do not fit the network.
+            the name of an override, it would do nothing or has a wrong value, or the weights do not fit the network.
     """
     overrides = dict(overrides or {})
+    _check(overrides)
     folders = {Path(bundle).resolve().name: Path(bundle) for bundle in bundles}
     if len(folders) < len(bundles):
         raise ValueError(f"two of the bundles {', '.join(map(str, bundles))} have one name; rename a folder")
@@ -60,7 +64,8 @@ def make_app(app: str | Path, bundles: Sequence[str | Path], overrides: Mapping[
             raise ValueError(f"{name}: MONAI Label takes it for a bundle of another task, as of {_TASKS}; rename it")
     unknown = set(overrides) - {key for files in configs.values() for config in files.values() for key in config}
     if unknown:
-        raise ValueError(f"no config of {', '.join(folders)} has the name {', '.join(sorted(unknown))}")
+        name = sorted(unknown)[0]
+        raise ValueError(f"no config of {', '.join(folders)} has the name {name}{nearest(name, list(knobs()))}")
     done = [
         _copy(folder, Path(app, "model", name), configs[name], overrides) for name, folder in sorted(folders.items())
     ]
@@ -75,10 +80,8 @@ def _copy(bundle: Path, copy: Path, configs: Mapping[str, dict[str, Any]], overr
         if file.is_file():
             shutil.copyfile(file, copy / "configs" / file.name)
     for file_name, config in configs.items():
-        config |= {name: value for name, value in overrides.items() if name in config and name not in _PLACES}
-        if "input_dir" in config:
-            # the server hands images on one by one; the default would look for a data set, or make one
-            config["input_dir"] = str(copy / "input")
+        config |= {name: value for name, value in overrides.items() if name in config and name not in _WEIGHTS}
+        (_adapt_training if file_name == "train.json" else _adapt_inference)(config, copy)
         (copy / "configs" / file_name).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     known = {name: value for name, value in overrides.items() if name in configs["inference.json"]}
     parser = bundle_parser(str(bundle), json.dumps(known))
@@ -100,7 +103,39 @@ def _copy(bundle: Path, copy: Path, configs: Mapping[str, dict[str, Any]], overr
     return line
 
 
+def _check(overrides: Mapping[str, Any]) -> None:
+    for name, value in overrides.items():
+        if name not in knobs():
+            continue  # a name of the wiring, or none
+        if name in _OF_THE_SERVER or (knobs()[name].acts_on == "place" and name not in _WEIGHTS):
+            raise ValueError(f"--{name} does nothing in MONAI Label, which has its own: leave it out")
+        knobs()[name].check(value)
+
+
+def _adapt_training(config: dict[str, Any], copy: Path) -> None:
+    """Each training starts from the weights so far with the labels so far, and leaves its weights in the copy."""
+    config |= {"resume": False, "ckpt_dir": "$@bundle_root + '/models'"}
+    config["validate"]["dataset"] |= {
+        "_target_": "monai_unet.label.sections.ValidationSections",
+        "otherwise": "@train::dataset::data",
+    }
+
+
+def _adapt_inference(config: dict[str, Any], copy: Path) -> None:
+    """The server hands images on one by one, and wants the label image as `pred`."""
+    config["input_dir"] = str(copy / "input")  # the default would look for a data set, or make one
+    config["imports"].append("$import monai_unet.label.results as results")
+    config["postprocessing"]["transforms"].append(
+        {
+            "_target_": "Lambdad",
+            "keys": "label",
+            "func": "$lambda x: results.label_image(x, np.uint16 if @decoding.objects else np.uint8)",
+            "overwrite": "pred",
+        }
+    )
+
+
 def _read(config: Path) -> dict[str, Any]:
     if not config.is_file():
-        raise FileNotFoundError(f"{config.parents[1]} is no bundle: {config} does not exist; bundles/isbi is one")
+        raise FileNotFoundError(f"{config.parents[1]} is not a bundle: {config} does not exist; bundles/isbi is one")
     return json.loads(config.read_text(encoding="utf-8"))

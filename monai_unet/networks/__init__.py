@@ -1,5 +1,6 @@
-"""Floor 1: the network."""
+"""Floor 1: the network, and its weights."""
 
 from monai_unet.networks.original_unet import OriginalUNet
+from monai_unet.networks.weights import load_weights, read_checkpoint
 
-__all__ = ["OriginalUNet"]
+__all__ = ["OriginalUNet", "load_weights", "read_checkpoint"]

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 import torch
 import zarr
 
+from monai_unet.inferers.precision import compute_dtype
 from monai_unet.inferers.rotations import mean_over_rotations
 from monai_unet.inferers.tiling import Span, crop_to_tile, read_mirrored, spans
 from monai_unet.io.source import ImageSource, check_finite, open_source
 from monai_unet.io.zarr_store import PredictionStore
 from monai_unet.malloc import give_freed_blocks_back
-from monai_unet.prediction.model import Model, load_model
+from monai_unet.prediction.load import load_model
+from monai_unet.prediction.model import Model
 from monai_unet.transforms.check_image import check_range
 
 # one tile at a time in the network; the other threads of a worker read and write meanwhile
@@ -33,7 +35,7 @@ class Job:
         bundle, overrides, device: of the model, see `load_model`.
         output: "probability" or "label".
         dtype: of the chunks.
-        threshold: a label is 1 where the probability of class 1 is above it; with more classes the likeliest wins.
+        threshold: of labels, see `monai_unet.transforms.decoding.Decoding`.
         tile: output pixels of a tile, one number for each axis of (D, H, W).
         region: (start, stop) for each axis of (D, H, W).
         threads: of PyTorch in a worker; as PyTorch finds it when None.
@@ -69,17 +71,18 @@ def predict_chunk(job: Job, index: tuple[int, ...]) -> None:
     flat = model.spatial_dims == 2
     patch = patch[:, 0] if flat else patch  # the section of a 2-D network
     geometry_tile = tile[-model.spatial_dims :]
-    with _COMPUTING, torch.inference_mode():
+    dtype = compute_dtype(model.precision, job.device)
+    low = torch.autocast(torch.device(job.device).type, dtype, enabled=dtype != torch.float32)
+    with _COMPUTING, torch.inference_mode(), low:
         logits = mean_over_rotations(model.network, patch[None].to(job.device), model.rotations)
-        probability = crop_to_tile(logits, geometry_tile, model.geometry).softmax(1)[0].cpu()
-    store.write(index, _encode(probability, job).reshape([part.stop - part.start for part in store.box(index)]))
+        probability = crop_to_tile(logits, geometry_tile, model.geometry).float().softmax(1)[0].cpu()
+    store.write(index, _encode(probability, job, model).reshape([part.stop - part.start for part in store.box(index)]))
 
 
-def _encode(probability: torch.Tensor, job: Job) -> np.ndarray:
+def _encode(probability: torch.Tensor, job: Job, model: Model) -> np.ndarray:
     """What is kept of (classes, *extent): class 1 or the label of two classes, else all."""
     if job.output == "label":
-        label = probability[1:] > job.threshold if len(probability) == 2 else probability.argmax(0, keepdim=True)
-        return label.numpy().astype(np.uint8)
+        return replace(model.decoding, threshold=job.threshold).class_map(probability.numpy())[None]
     kept = probability[1:] if len(probability) == 2 else probability
     if job.dtype == "uint8":
         return (kept * 255).round().to(torch.uint8).numpy()

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
 
-from monai_unet.data.fingerprint import fingerprint
 from monai_unet.geometry import ValidGeometry
 from monai_unet.inferers.rotations import check_rotations
-
-if TYPE_CHECKING:
-    from monai_unet.prediction.model import Model
+from monai_unet.io import fingerprint
+from monai_unet.prediction.model import Model
+from monai_unet.transforms.decoding import Decoding
 
 SUFFIXES = {"torchscript": (".ts", ".pt"), "onnx": (".onnx",)}
 SETTINGS = "monai_unet.json"
 """Under this name the settings lie in a TorchScript archive, and in the metadata of an ONNX model."""
 
-_SIMPLE = ("spatial_dims", "in_channels", "out_channels", "mean", "std", "rotations", "bytes_per_pixel")
+_SIMPLE = ("spatial_dims", "in_channels", "out_channels", "mean", "std", "rotations", "precision", "bytes_per_pixel")
 
 
 def is_exported(path: str | Path) -> bool:
@@ -35,7 +35,7 @@ def settings_text(model: Model) -> str:
     settings = {
         "depth": geometry.depth,
         "convs_per_block": geometry.convs_per_block,
-        "class_names": model.class_names,
+        "decoding": asdict(model.decoding),
         "value_range": model.value_range,
         **{name: getattr(model, name) for name in _SIMPLE},
     }
@@ -53,8 +53,6 @@ def load_exported(path: str | Path, device: str = "cpu") -> Model:
         ValueError: when it is no such file, or was not exported by this project.
         ImportError: for ONNX, without onnxruntime.
     """
-    from monai_unet.prediction.model import Model
-
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist; `monai-unet export` writes such a file")
@@ -66,6 +64,8 @@ def load_exported(path: str | Path, device: str = "cpu") -> Model:
     if not text:
         raise ValueError(f"{path} was not exported by monai-unet: it lacks {SETTINGS}, the settings of its prediction")
     settings: dict[str, Any] = json.loads(text)
+    if "decoding" not in settings:
+        raise ValueError(f"{path} was exported by an older version of monai-unet: export its bundle again")
     check_rotations(settings["rotations"])
     geometry = ValidGeometry(settings["depth"], settings["convs_per_block"])
     if isinstance(network, OnnxNetwork):
@@ -73,7 +73,7 @@ def load_exported(path: str | Path, device: str = "cpu") -> Model:
     return Model(
         network=network,
         geometry=geometry,
-        class_names=tuple(settings["class_names"]),
+        decoding=Decoding(**settings["decoding"]),
         value_range=tuple(settings["value_range"]),
         digest=fingerprint(path),
         **{name: settings[name] for name in _SIMPLE},

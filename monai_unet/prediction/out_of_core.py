@@ -12,20 +12,24 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from monai.utils import ensure_tuple_rep
 from tqdm import tqdm
 
 from monai_unet.inferers.tiling import choose_tile, parse_memory
 from monai_unet.io.source import ImageSource, open_source
 from monai_unet.io.zarr_store import PredictionStore, create_or_open
 from monai_unet.prediction.chunk import Job, predict_chunk
+from monai_unet.prediction.exported import is_exported
 from monai_unet.prediction.instances import label_store
-from monai_unet.prediction.model import Model, load_model
+from monai_unet.prediction.load import check_overrides, load_model
+from monai_unet.prediction.model import Model
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -43,9 +47,9 @@ def predict(
     overrides: Mapping[str, Any] | None = None,
     output: str = "probability",
     dtype: str | None = None,
-    threshold: float = 0.5,
-    min_size: int = 0,
-    memory: int | str = "2GB",
+    threshold: float | None = None,
+    min_size: int | None = None,
+    memory: int | str | None = None,
     roi: Sequence[tuple[int, int]] | None = None,
     workers: int = 1,
     scheduler: str | None = None,
@@ -64,9 +68,9 @@ def predict(
             connected parts of class 1, numbered alike across tiles, each section by itself for a 2-D network.
         dtype: of probabilities, "float32" (default), "float16" or "uint8" (0 to 255); labels are uint8, instances
             int32.
-        threshold: for labels of two classes and for instances.
-        min_size: instances of fewer pixels are dropped.
-        memory: what a worker process may take, bytes or "2GB".
+        threshold: for labels of two classes and for instances; the bundle's when left out.
+        min_size: instances of fewer pixels are dropped; the bundle's when left out.
+        memory: what a worker process may take, bytes or "2GB"; the bundle's when left out.
         roi: (start, stop) pixels for each axis of (D, H, W) or of (H, W); the result is exactly that part of the whole.
         workers: processes on this machine; 1 computes in this process.
         scheduler: address of a Dask scheduler whose workers see the same files, in place of `workers`.
@@ -86,13 +90,18 @@ def predict(
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     changes = json.dumps(dict(overrides or {}), sort_keys=True)
     bundle = str(Path(bundle).resolve())
+    if not is_exported(bundle):
+        check_overrides(overrides or {}, bundle, "predict")
     source, model = open_source(image), load_model(bundle, changes, device)
     if source.info.channels != model.in_channels:
         raise ValueError(f"{image} has {source.info.channels} channels; the network takes {model.in_channels}")
     if source.info.ndim < model.spatial_dims:
         raise ValueError(f"{image} is a single picture; the network takes volumes")
     region = _region(roi, source)
-    budget = parse_memory(memory) - (INTERPRETER if device == "cpu" else 0)
+    threshold = model.decoding.threshold if threshold is None else threshold
+    min_size = model.decoding.min_size if min_size is None else min_size
+    replace(model.decoding, threshold=threshold, min_size=min_size)  # refuses values that are out of range
+    budget = parse_memory(model.memory if memory is None else memory) - (INTERPRETER if device == "cpu" else 0)
     if output == "instances" and model.out_channels != 2:
         raise ValueError(f"instances need a network of two classes; this one has {model.out_channels}")
     direct = out.suffix == ".zarr" and output != "instances"
@@ -156,7 +165,10 @@ def _region(roi: Sequence[tuple[int, int]] | None, source: ImageSource) -> tuple
 
 def _tile(sizes: Sequence[int], model: Model, budget: int) -> tuple[int, int, int]:
     spatial = list(sizes)[-model.spatial_dims :]
-    chosen = choose_tile(spatial, model.geometry, budget, model.bytes_per_pixel + PER_PIXEL)
+    if model.tile is None:
+        chosen = choose_tile(spatial, model.geometry, budget, model.bytes_per_pixel + PER_PIXEL)
+    else:
+        chosen = ensure_tuple_rep(model.tile, model.spatial_dims)
     # a constant step: where one tile is not enough, chunks have the length of the lattice's step
     steps = [n if n <= t else model.geometry.step(t) for n, t in zip(spatial, chosen, strict=True)]
     depth, height, width = [1] * (3 - len(steps)) + steps
@@ -167,7 +179,7 @@ def _store(job: Job, source: ImageSource, model: Model) -> PredictionStore:
     info, number = source.info, 1 if model.out_channels == 2 or job.output == "label" else model.out_channels
     extents = [stop - start for start, stop in job.region][3 - info.ndim :]
     channels = [number] if number > 1 else []
-    names = model.class_names if number > 1 else model.class_names[1:2]
+    names = model.decoding.classes if number > 1 else model.decoding.classes[1:2]
     stat = info.path.stat()
     return create_or_open(
         job.store,

@@ -1,10 +1,9 @@
 """Floor 2: the weight map, the augmentation and the instances, as functions on arrays and as MONAI transforms."""
 
 from monai_unet.transforms.check_image import CheckImaged
+from monai_unet.transforms.decoding import Decoded, Decoding
 from monai_unet.transforms.elastic import RandElasticTiled, displacement_field
 from monai_unet.transforms.instances import (
-    Instances,
-    Instancesd,
     label_blocks,
     label_instances,
     watershed_instances,
@@ -14,8 +13,8 @@ from monai_unet.transforms.weight_map import WeightMap, WeightMapd, border_weigh
 
 __all__ = [
     "CheckImaged",
-    "Instances",
-    "Instancesd",
+    "Decoded",
+    "Decoding",
     "RandElasticTiled",
     "SeparateCellsd",
     "WeightMap",

@@ -7,13 +7,11 @@ the same labels to the last bit, and the size of a block is a matter of memory o
 from __future__ import annotations
 
 import itertools
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
-from monai.config import DtypeLike, KeysCollection, NdarrayOrTensor
-from monai.transforms import MapTransform, Transform
-from monai.utils import TransformBackends, convert_data_type, convert_to_dst_type
+from monai.config import DtypeLike
 from scipy import ndimage, sparse
 from skimage.segmentation import watershed
 
@@ -126,7 +124,7 @@ def label_blocks(
         target: where the labels go, an integer type, same shape. It is written twice and read between: a store that is
             compressed by chunks is fast when `blocks` are its chunks or multiples of them.
         blocks: pixels of a block, one number or one an axis; they need not divide the shape.
-        threshold: a pixel is foreground above it, as in `isbi2012_scores` (MONAI's `AsDiscrete` has >=).
+        threshold: a pixel is foreground above it, as in `isbi2012_scores`, not where it is equal.
         min_size: objects of fewer pixels, counted over all blocks, are background.
         connectivity: see `label_instances`; it reaches over edges and corners of blocks too.
 
@@ -304,96 +302,3 @@ def _check_range(num_objects: int, dtype: DtypeLike, remedy: str) -> None:
             f"{num_objects} objects do not fit {np.dtype(dtype)}, which ends at {last}; a wider type for the labels "
             f"or {remedy} would do"
         )
-
-
-class Instances(Transform):
-    """Number the objects of a probability or mask; (1, H, W) or (1, D, H, W) in, int32 labels of that shape out.
-
-    NumPy arrays, tensors and MetaTensors come back as what they are, a MetaTensor with its metadata. Objects are found
-    on the CPU, in memory; `label_blocks` does the same for files of any size. Their numbers follow the order of the
-    axes, which differs between MONAI's readers and array order; the objects do not.
-
-    Args:
-        threshold: a pixel is foreground above it; 0.5 suits masks of 0 and 1 too.
-        min_size: objects of fewer pixels are background.
-        connectivity: 1 connects over edges (faces in 3-D), 2 over corners (edges) too; see `label_instances`.
-        section_axis: for a stack of pictures, the spatial axis that counts them; each is numbered by itself, from 1 on.
-            When left out, objects of a volume reach through its sections.
-
-    Raises:
-        ValueError: when `min_size` or `connectivity` is out of range.
-
-    Example:
-        >>> Instances(min_size=2)(np.array([[[0.9, 0.1, 0.7, 0.8, 0.2]]]))
-        array([[[0, 0, 1, 1, 0]]], dtype=int32)
-    """
-
-    backend = [TransformBackends.NUMPY]  # noqa: RUF012 - MONAI's attribute
-
-    def __init__(
-        self, threshold: float = 0.5, min_size: int = 0, connectivity: int = 1, section_axis: int | None = None
-    ) -> None:
-        _check_parameters(3, min_size, connectivity)
-        self.threshold = threshold
-        self.min_size = min_size
-        self.connectivity = connectivity
-        self.section_axis = section_axis
-
-    def __call__(self, probability: NdarrayOrTensor) -> NdarrayOrTensor:
-        """The labels.
-
-        Raises:
-            ValueError: when the shape is not that of one channel, or `connectivity` is above its number of axes.
-        """
-        array = convert_data_type(probability, np.ndarray)[0]
-        if array.ndim not in (3, 4) or len(array) != 1:
-            raise ValueError(
-                f"a probability of shape {tuple(array.shape)}: expected one channel, (1, H, W) or (1, D, H, W); of a "
-                "prediction of background and cells take the latter, prediction[1:]"
-            )
-        foreground = array[0] > self.threshold
-        if self.section_axis is None or foreground.ndim == 2:
-            labels = label_instances(foreground, self.min_size, self.connectivity)
-        else:
-            sections = np.moveaxis(foreground, self.section_axis, 0)
-            labels = np.stack([label_instances(section, self.min_size, self.connectivity) for section in sections])
-            labels = np.moveaxis(labels, 0, self.section_axis)
-        return convert_to_dst_type(labels[None], probability, dtype=np.int32)[0]
-
-
-class Instancesd(MapTransform):
-    """Number the objects of a sample's probabilities, in their place; see `Instances`.
-
-    Args:
-        keys: of the probabilities or masks, each (1, H, W) or (1, D, H, W).
-        threshold: a pixel is foreground above it; 0.5 suits masks of 0 and 1 too.
-        min_size: objects of fewer pixels are background.
-        connectivity: 1 connects over edges (faces in 3-D), 2 over corners (edges) too; see `label_instances`.
-        section_axis: for a stack of pictures, the spatial axis that counts them; see `Instances`.
-        allow_missing_keys: whether a sample may lack the probabilities.
-
-    Example:
-        >>> Instancesd(keys="pred")({"pred": np.array([[[0.9, 0.1, 0.7]]])})
-        {'pred': array([[[1, 0, 2]]], dtype=int32)}
-    """
-
-    backend = Instances.backend
-
-    def __init__(
-        self,
-        keys: KeysCollection = "pred",
-        threshold: float = 0.5,
-        min_size: int = 0,
-        connectivity: int = 1,
-        section_axis: int | None = None,
-        allow_missing_keys: bool = False,
-    ) -> None:
-        super().__init__(keys, allow_missing_keys)
-        self.instances = Instances(threshold, min_size, connectivity, section_axis)
-
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """A copy of the sample with labels for probabilities; errors are those of `Instances`."""
-        sample = dict(data)
-        for key in self.key_iterator(sample):
-            sample[key] = self.instances(sample[key])
-        return sample

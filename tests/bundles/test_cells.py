@@ -57,7 +57,9 @@ def trained(request, film, tmp_path_factory):
     }
     run = workflow(bundle, "train", ["train"], **settings)
     run.run()
-    evaluation = workflow(bundle, "train", ["train", "evaluate"], **settings)
+    of_training = ("tile", "epochs", "val_interval", "learning_rate")
+    read = {name: value for name, value in settings.items() if name not in of_training}
+    evaluation = workflow(bundle, "train", ["train", "evaluate"], "evaluating", **read)
     evaluation.run()
     keep = ("features", "device", "min_size")
     infer = {name: SMALL[name] for name in keep} | {"ckpt_dir": str(folder), "output_dir": str(folder / "01_RES")}

@@ -101,10 +101,10 @@ def data(bundle, sections, tmp_path):
 
 @pytest.mark.parametrize(("kind", "name"), [("train", "train"), ("infer", "inference")])
 def test_the_properties_of_a_workflow_are_there(bundle, kind, name, data):
-    values = {"dataset_dir": str(data[0]), "device": "cpu", **NARROW}
-    more = {"partly_annotated": []} if kind == "train" and not bundle.name.startswith("isbi") else {}
-    more |= {"input_dir": str(data[1])} if kind == "infer" else {}
-    run = bundle_runs.workflow(bundle, kind, [name], **values, **more)
+    values = {"device": "cpu", **NARROW}
+    values |= {"dataset_dir": str(data[0])} if kind == "train" else {"input_dir": str(data[1])}
+    values |= {"partly_annotated": []} if kind == "train" and not bundle.name.startswith("isbi") else {}
+    run = bundle_runs.workflow(bundle, kind, [name], **values)
     assert run.check_properties() == []
 
 

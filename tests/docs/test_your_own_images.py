@@ -86,7 +86,7 @@ def test_the_commands_of_the_run_are_those_of_the_trial_without_its_options():
 
 
 def test_the_values_that_the_page_says_to_change_are_knobs_of_the_bundle(tmp_path, folder, monkeypatch):
-    from monai_unet.new_bundle import new_bundle
+    from monai_unet.recipes.create import new_bundle
 
     monkeypatch.chdir(tmp_path)
     made = new_bundle("my_cells", folder / "my_data")

@@ -8,7 +8,7 @@ import tifffile
 import torch
 
 from monai_unet.networks import OriginalUNet
-from monai_unet.prediction.model import load_model
+from monai_unet.prediction.load import load_model
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -12,7 +12,7 @@ from monai_unet.cli import main
 from monai_unet.export import export as module
 from monai_unet.export.export import export
 from monai_unet.prediction.exported import load_exported
-from monai_unet.prediction.model import load_model
+from monai_unet.prediction.load import load_model
 
 OVERRIDES = {"features": [2, 3, 4]}
 
@@ -75,7 +75,7 @@ def test_another_file_has_another_digest(exported, tmp_path):
     assert load_exported(copy).digest == load_exported(exported[0]).digest
     with copy.open("ab") as file:
         file.write(b"\0")
-    from monai_unet.data.fingerprint import fingerprint
+    from monai_unet.io import fingerprint
 
     assert fingerprint(copy) != load_exported(exported[0]).digest
 

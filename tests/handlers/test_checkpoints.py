@@ -7,7 +7,8 @@ import torch
 from ignite.engine import Engine, Events
 from torch import nn
 
-from monai_unet.handlers import LoadWeights, SaveBest, SaveLast, load_weights
+from monai_unet.handlers import LoadWeights, SaveBest, SaveLast
+from monai_unet.networks import load_weights
 
 
 class Run:

@@ -151,11 +151,6 @@ def test_instances_given_count_and_not_the_parts_of_the_prediction(tmp_path):
     assert rows(run(tmp_path, [one]), "per-section")[1] == ["a", "2", "0", "0", "2", "0"]
 
 
-def test_a_function_may_make_the_instances(tmp_path):
-    page = run(tmp_path, [section("a")], instances=lambda inside: np.ones(inside.shape, np.int32))
-    assert rows(page, "per-section")[1] == ["a", "2", "0", "0", "2", "0"]
-
-
 def test_what_is_unknown_is_no_error_and_hatched(tmp_path):
     one = section("a", cut=True)
     one["ignore"] = torch.zeros(1, 12, 20)
@@ -246,11 +241,6 @@ def test_a_second_run_starts_at_section_zero_and_leaves_nothing_half_written(tmp
         "section_000.png",
         "section_001.png",
     ]
-
-
-def test_a_threshold_in_percent_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"threshold is 50, expected a probability in \[0, 1\]"):
-        SaveReport(tmp_path, threshold=50)
 
 
 def test_a_reference_value_in_words_is_refused(tmp_path):

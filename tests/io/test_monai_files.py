@@ -6,7 +6,7 @@ import torch
 from monai.data import MetaTensor
 from monai.transforms import LoadImage, SaveImage
 
-from monai_unet.io.monai_files import NiftiWriter, TiffWriter, label_image, output_ext
+from monai_unet.io.monai_files import NiftiWriter, TiffWriter, output_ext
 
 STACK = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
 
@@ -46,10 +46,10 @@ def test_a_tiff_comes_back_as_it_was_loaded(tmp_path, stack):
     assert np.array_equal(tifffile.imread(tmp_path / "out" / "a_out.tif"), stack)
 
 
-def test_a_label_of_0_and_1_is_written_as_black_and_white(tmp_path):
+def test_a_label_of_0_and_1_keeps_its_values(tmp_path):
     label = MetaTensor(torch.tensor([[[0.0, 1.0]]]), meta={"filename_or_obj": "a.tif"})
     save(label, tmp_path, np.uint8)
-    assert tifffile.imread(tmp_path / "a_out.tif").tolist() == [[0], [255]]
+    assert tifffile.imread(tmp_path / "a_out.tif").tolist() == [[0], [1]]
 
 
 def test_probabilities_keep_their_values(tmp_path):
@@ -107,12 +107,3 @@ def test_results_of_nifti_are_nifti_and_of_others_tiff(tmp_path, name, expected)
     assert output_ext(tmp_path) == expected
     assert output_ext(tmp_path / name) == expected
     assert output_ext(tmp_path / "nothing there") == ".tif"
-
-
-def test_a_label_image_has_no_channel_and_whole_numbers_that_fit():
-    labels = torch.tensor([[[0, 300], [7, 1]]], dtype=torch.int32)
-    image = label_image(labels, np.uint16)
-    assert image.dtype == torch.uint16
-    assert image.tolist() == [[0, 300], [7, 1]]
-    with pytest.raises(OverflowError, match="300"):
-        label_image(labels, np.uint8)

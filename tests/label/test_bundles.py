@@ -16,10 +16,9 @@ BUNDLES = ("isbi", "isbi_compact", "dic_hela", "phc_u373")
 
 
 @pytest.fixture(params=BUNDLES)
-def bundle(request, tmp_path, monkeypatch, pytestconfig):
+def bundle(request, tmp_path, pytestconfig):
     """The copy of a bundle in an app, narrow and untrained; beside it three images and labels, and no data set."""
-    monkeypatch.setenv("MONAI_LABEL_APP_DIR", str(tmp_path / "app"))
-    overrides = {"features": [2, 3, 4], "tile": 60, "ckpt_dir": "none", "dataset_dir": "none"}
+    overrides = {"features": [2, 3, 4], "tile": 60, "ckpt_dir": "none"}
     make_app(tmp_path / "app", [pytestconfig.rootpath / "bundles" / request.param], overrides)
     for number, (image, label) in enumerate(zip(*synthetic_sections(3, 70, seed=0), strict=True)):
         tifffile.imwrite(tmp_path / f"{number}.tif", image)

@@ -1,9 +1,10 @@
 import nibabel
 import numpy as np
 import pytest
+import torch
 
 from monai_unet.io import read_stack
-from monai_unet.label.results import result_type, write_result
+from monai_unet.label.results import label_image, result_type, write_result
 
 AFFINE = np.array([[-3.9, 0.5, 0.1, 10], [0.4, 4.1, 0, -20], [0.2, 0, 50, 7], [0, 0, 0, 1.0]])
 LABELS = np.arange(5 * 3 * 2, dtype=np.uint16).reshape(5, 3, 2) * 40  # (W, H, D)
@@ -43,3 +44,12 @@ def test_a_png_of_several_sections_is_refused(tmp_path):
 )
 def test_the_kind_is_the_last_ending(suffix, expected):
     assert result_type(suffix) == expected
+
+
+def test_a_label_image_has_no_channel_and_whole_numbers_that_fit():
+    labels = torch.tensor([[[0, 300], [7, 1]]], dtype=torch.int32)
+    image = label_image(labels, np.uint16)
+    assert image.dtype == torch.uint16
+    assert image.tolist() == [[0, 300], [7, 1]]
+    with pytest.raises(OverflowError, match="300"):
+        label_image(labels, np.uint8)

@@ -22,7 +22,7 @@ from monai_unet.inferers import OverlapTileInferer
 from monai_unet.io import read_stack
 from monai_unet.label.annotations import outlines, read_annotations, write_annotations
 from monai_unet.label.app_folder import make_app
-from monai_unet.prediction.model import bundle_parser
+from monai_unet.prediction.load import bundle_parser
 from monai_unet.transforms import label_instances
 
 if importlib.util.find_spec("monailabel") is None:

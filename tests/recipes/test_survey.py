@@ -8,7 +8,7 @@ import pytest
 import tifffile
 
 from monai_unet.data.sections import read_labelled_sections
-from monai_unet.data.survey import survey
+from monai_unet.recipes.survey import survey_folder
 
 CELLS = np.array([[1, 1, 0, 0, 0], [1, 0, 0, 7, 7], [0, 0, 3, 0, 7], [0, 0, 3, 0, 0]], np.uint8)
 GREY = np.arange(20, dtype=np.uint8).reshape(4, 5) * 10
@@ -49,7 +49,7 @@ def only(problems):
 
 @pytest.mark.usefixtures("two")
 def test_a_good_folder_has_no_problems_and_no_warnings(tmp_path):
-    found = survey(tmp_path)
+    found = survey_folder(tmp_path)
     assert (found.problems, found.warnings) == ((), ())
     assert (found.num_sections, found.smallest, found.largest) == (2, (4, 5), (4, 5))
 
@@ -59,7 +59,7 @@ def test_a_good_folder_has_no_problems_and_no_warnings(tmp_path):
 def test_every_format_gives_the_same(tmp_path, pair, suffix, dtype):
     for name in "ab":
         pair(name, GREY.astype(dtype), CELLS.astype(dtype), suffix)
-    found = survey(tmp_path)
+    found = survey_folder(tmp_path)
     assert not found.problems
     assert (found.mean, found.darkest, found.brightest) == (95, 0, 190)
     assert found.cell_sizes == ((3, 2, 3), (3, 2, 3))
@@ -71,7 +71,7 @@ def test_files_without_a_partner_are_named_on_both_sides_and_all_of_them(tmp_pat
     pair("b", label=None)
     pair("c", image=None)
     pair("d", label=None)
-    first, second, third = survey(tmp_path).problems
+    first, second, third = survey_folder(tmp_path).problems
     assert first.startswith(str(tmp_path / "images" / "b.tif"))
     assert second.startswith(str(tmp_path / "images" / "d.tif"))
     assert third.startswith(str(tmp_path / "labels" / "c.tif"))
@@ -80,7 +80,7 @@ def test_files_without_a_partner_are_named_on_both_sides_and_all_of_them(tmp_pat
 @pytest.mark.usefixtures("two")
 def test_two_files_of_one_name_are_named(tmp_path):
     write(tmp_path / "images" / "a.png", GREY)
-    assert "several files of one name" in only(survey(tmp_path).problems)
+    assert "several files of one name" in only(survey_folder(tmp_path).problems)
 
 
 @pytest.mark.usefixtures("two")
@@ -91,7 +91,7 @@ def test_problems_of_several_files_are_all_reported(tmp_path, pair):
     holed = GREY.astype(np.float32)
     holed[1, 2] = np.nan
     pair("e", image=holed)
-    broken = survey(tmp_path).problems
+    broken = survey_folder(tmp_path).problems
     said = {Path(problem.split(" ")[0]).name: problem for problem in broken}
     assert set(said) >= {"a.tif", "c.tif", "d.tif", "e.tif"}
     assert "cannot be read as an image" in said["a.tif"]
@@ -103,7 +103,7 @@ def test_problems_of_several_files_are_all_reported(tmp_path, pair):
 @pytest.mark.usefixtures("two")
 def test_a_label_in_colours_is_told_otherwise_than_an_image(tmp_path, pair):
     pair("c", label=np.stack([CELLS] * 3, -1))
-    assert "grey numbers, not in colours" in only(survey(tmp_path).problems)
+    assert "grey numbers, not in colours" in only(survey_folder(tmp_path).problems)
 
 
 @pytest.mark.parametrize(
@@ -117,20 +117,20 @@ def test_a_label_in_colours_is_told_otherwise_than_an_image(tmp_path, pair):
 def test_labels_that_no_training_could_use_are_problems(tmp_path, pair, label, message):
     pair("a")
     pair("b", label=label)
-    assert re.search(message, only(survey(tmp_path).problems))
+    assert re.search(message, only(survey_folder(tmp_path).problems))
 
 
 def test_more_values_than_classes_are_a_problem_that_shows_them(tmp_path, pair):
     pair("a", label=np.minimum(CELLS, 2))
     pair("b")
-    problem = only(survey(tmp_path, ["background", "body", "nucleus"]).problems)
+    problem = only(survey_folder(tmp_path, ["background", "body", "nucleus"]).problems)
     assert "b.tif holds 3, 7; with 3 classes (background, body, nucleus) expected 0 to 2" in problem
 
 
 def test_the_ignore_label_is_no_class_and_no_pixel(tmp_path, pair):
     pair("a", label=np.where(CELLS == 7, 255, np.minimum(CELLS, 2)))
     pair("b", label=np.minimum(CELLS, 2))
-    found = survey(tmp_path, ["background", "body", "nucleus"], ignore_label=255)
+    found = survey_folder(tmp_path, ["background", "body", "nucleus"], ignore_label=255)
     assert not found.problems
     assert found.class_pixels == ((12, 3, 2), (12, 3, 5))
 
@@ -139,7 +139,7 @@ def test_mixed_types_are_a_problem_that_names_the_files(tmp_path, pair):
     pair("a")
     pair("b", GREY.astype(np.uint16))
     pair("c")
-    problem = only(survey(tmp_path).problems)
+    problem = only(survey_folder(tmp_path).problems)
     assert "1 of uint16 (b); 2 of uint8 (a, c)" in problem
     assert "export them anew in one type" in problem
 
@@ -147,23 +147,23 @@ def test_mixed_types_are_a_problem_that_names_the_files(tmp_path, pair):
 def test_an_image_of_one_value_is_a_warning_and_nothing_but_such_images_a_problem(tmp_path, pair):
     pair("a")
     pair("b", np.full_like(GREY, 9))
-    found = survey(tmp_path)
+    found = survey_folder(tmp_path)
     assert not found.problems
     assert only(found.warnings).endswith("b.tif is of one grey value, 9")
     pair("a", np.full_like(GREY, 8))
-    assert "every image is of one grey value" in only(survey(tmp_path).problems)
+    assert "every image is of one grey value" in only(survey_folder(tmp_path).problems)
 
 
 def test_sections_without_a_label_are_named(tmp_path, pair):
     pair("a", np.stack([GREY] * 3), np.stack([CELLS, 0 * CELLS, CELLS]))
-    warning = only(survey(tmp_path).warnings)
+    warning = only(survey_folder(tmp_path).warnings)
     assert warning.startswith(f"{tmp_path / 'images' / 'a.tif'}, section 1: no cell labelled")
 
 
 def test_a_class_that_never_occurs_is_a_problem(tmp_path, pair):
     for name in "ab":
         pair(name, label=np.where(CELLS > 0, 2, 0).astype(np.uint8))
-    problem = only(survey(tmp_path, ["background", "body", "nucleus"]).problems)
+    problem = only(survey_folder(tmp_path, ["background", "body", "nucleus"]).problems)
     assert problem.startswith("body occurs in no label")
 
 
@@ -172,14 +172,14 @@ def test_a_rare_class_is_a_warning(tmp_path, pair):
     label[3, 4] = 1
     for name in "ab":
         pair(name, np.arange(2500, dtype=np.uint16).reshape(50, 50), label)
-    assert only(survey(tmp_path).warnings).startswith("cell covers 0.04 % of the pixels")
+    assert only(survey_folder(tmp_path).warnings).startswith("cell covers 0.04 % of the pixels")
 
 
 def test_a_single_section_is_too_few_and_a_stack_of_two_is_enough(tmp_path, pair):
     pair("a")
-    assert "two are the least" in only(survey(tmp_path).problems)
+    assert "two are the least" in only(survey_folder(tmp_path).problems)
     pair("a", np.stack([GREY] * 2), np.stack([CELLS] * 2))
-    assert not survey(tmp_path).problems
+    assert not survey_folder(tmp_path).problems
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_what_labels_are_follows_from_values_and_classes_unless_it_is_said(
 ):
     for name in "ab":
         pair(name, label=label)
-    assert survey(tmp_path, classes, override).kind == kind
+    assert survey_folder(tmp_path, classes, override).kind == kind
 
 
 def test_a_map_of_classes_without_names_is_pointed_out(tmp_path, pair):
@@ -207,13 +207,13 @@ def test_a_map_of_classes_without_names_is_pointed_out(tmp_path, pair):
     label[::2, 4] = 2
     for name in "ab":
         pair(name, np.arange(81, dtype=np.uint8).reshape(9, 9), label)
-    assert "a number in the labels has 5.0 separate parts" in only(survey(tmp_path).warnings)
+    assert "a number in the labels has 5.0 separate parts" in only(survey_folder(tmp_path).warnings)
 
 
 @pytest.mark.parametrize(("classes", "labels"), [(["a", "b", "c"], "instances"), (None, "classes"), (["a"], None)])
 def test_classes_and_labels_that_do_not_go_together_are_refused(tmp_path, classes, labels):
     with pytest.raises(ValueError, match="class"):
-        survey(tmp_path, classes, labels)
+        survey_folder(tmp_path, classes, labels)
 
 
 def test_hot_pixels_do_not_move_mean_and_deviation(tmp_path, pair):
@@ -224,7 +224,7 @@ def test_hot_pixels_do_not_move_mean_and_deviation(tmp_path, pair):
     hot = image.copy()
     hot[5, 3], hot[70, 9] = 65535, 65000
     pair("b", hot, label)
-    found = survey(tmp_path)
+    found = survey_folder(tmp_path)
     assert found.brightest == 65535
     assert found.mean == pytest.approx(500, abs=1)
     assert found.std == pytest.approx(20, abs=0.5)
@@ -234,9 +234,9 @@ def test_hot_pixels_do_not_move_mean_and_deviation(tmp_path, pair):
 def test_the_background_of_a_partly_annotated_image_is_not_counted(tmp_path, pair):
     pair("a")
     pair("b")
-    found = survey(tmp_path, partly_annotated=["b"])
+    found = survey_folder(tmp_path, partly_annotated=["b"])
     assert found.class_pixels == ((12, 8), (0, 8))
-    assert "no such image" in only(survey(tmp_path, partly_annotated=["c"]).problems)
+    assert "no such image" in only(survey_folder(tmp_path, partly_annotated=["c"]).problems)
 
 
 @pytest.mark.parametrize(
@@ -256,7 +256,7 @@ def test_the_background_of_a_partly_annotated_image_is_not_counted(tmp_path, pai
 def test_classes_are_counted_as_training_reads_them(tmp_path, pair, label, classes, ignore):
     for name in "ab":
         pair(name, np.broadcast_to(GREY, label.shape), label)
-    found = survey(tmp_path, classes, ignore_label=ignore)
+    found = survey_folder(tmp_path, classes, ignore_label=ignore)
     section, *_ = read_labelled_sections(
         tmp_path / "images" / "a.tif",
         tmp_path / "labels" / "a.tif",
@@ -276,5 +276,5 @@ def test_the_challenges_layout_is_taken_too(tmp_path):
     for frame in ("000", "004"):
         write(tmp_path / "01" / f"t{frame}.tif", GREY)
         write(tmp_path / "01_GT" / "SEG" / f"man_seg{frame}.tif", CELLS)
-    found = survey(tmp_path)
+    found = survey_folder(tmp_path)
     assert (found.problems, found.inputs, found.names) == ((), "01", ("01/t000", "01/t004"))

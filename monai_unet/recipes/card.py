@@ -8,42 +8,42 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-from monai_unet.data.survey import Survey
-from monai_unet.new_bundle.settings import NOT_GIVEN, Setting
+from monai_unet.recipes.settings import NOT_GIVEN, Setting
+from monai_unet.recipes.survey import Survey
 
 LICENCE = """\
 The licence of this bundle is yours to choose: replace this file by it.
 
-The configuration was made from a template of monai-unet, which is licensed under the Apache License 2.0
+The configuration was made by monai-unet, which is licensed under the Apache License 2.0
 (https://www.apache.org/licenses/LICENSE-2.0). Images, labels, and weights trained on them have terms of their own.
 """
 
 _KINDS = {
-    "instances": "one number a cell",
+    "instances": "one integer per cell",
     "masks": "two values, inside and outside",
-    "classes": "a number a class",
+    "classes": "one integer per class",
 }
 
 
-def facts(found: Survey) -> dict[str, str]:
-    """What was found, by what it is of."""
-    sizes = " x ".join(map(str, found.smallest))
-    if found.largest != found.smallest:
-        sizes += f" to {' x '.join(map(str, found.largest))}"
+def facts(survey: Survey) -> dict[str, str]:
+    """What was survey, by what it is of."""
+    sizes = " x ".join(map(str, survey.smallest))
+    if survey.largest != survey.smallest:
+        sizes += f" to {' x '.join(map(str, survey.largest))}"
     lines = {
-        "images": f"{found.num_sections} sections of {sizes} pixels in {files(found)} "
-        f"({', '.join(found.suffixes)}; {', '.join(found.dtypes)})",
-        "grey values": f"{found.darkest:g} to {found.brightest:g}, mean {found.mean:.4g}, std {found.std:.3g} (without "
-        "the 0.1 % at either end)",
-        "labels": _KINDS[found.kind],
+        "images": f"{survey.num_sections} sections of {sizes} pixels in {files(survey)} "
+        f"({', '.join(survey.suffixes)}; {', '.join(survey.dtypes)})",
+        "grey values": f"{survey.darkest:g} to {survey.brightest:g}, mean {survey.mean:.4g}, std {survey.std:.3g} "
+        "(without the 0.1 % at either end)",
+        "labels": _KINDS[survey.kind],
         "classes": ", ".join(
             f"{name} {100 * share:.2g} % of the pixels"
-            for name, share in zip(found.classes, found.class_shares, strict=True)
+            for name, share in zip(survey.classes, survey.class_shares, strict=True)
         ),
     }
-    if found.kind != "classes":
-        numbers = sorted(len(sizes) for sizes in found.cell_sizes)
-        cells = sorted(size for sizes in found.cell_sizes for size in sizes)
+    if survey.kind != "classes":
+        numbers = sorted(len(sizes) for sizes in survey.cell_sizes)
+        cells = sorted(size for sizes in survey.cell_sizes for size in sizes)
         lines["cells"] = (
             f"{len(cells)}, {numbers[0]}{f' to {numbers[-1]}' if numbers[-1] > numbers[0] else ''} a section; the "
             f"smallest {cells[0]} px, the median {cells[len(cells) // 2]} px"
@@ -51,23 +51,23 @@ def facts(found: Survey) -> dict[str, str]:
     return lines
 
 
-def files(found: Survey) -> str:
+def files(survey: Survey) -> str:
     """Their number."""
-    return f"{len(found.names)} file{'s' if len(found.names) > 1 else ''}"
+    return f"{len(survey.names)} file{'s' if len(survey.names) > 1 else ''}"
 
 
-def report(found: Survey, settings: Sequence[Setting]) -> str:
-    """What was found, what was set and why, for the screen."""
-    lines = [f"found in {found.folder}:"]
-    lines += [f"  {name:<12}{text}" for name, text in facts(found).items()]
-    if found.warnings:
+def settings_text(survey: Survey, settings: Sequence[Setting]) -> str:
+    """What was survey, what was set and why, for the screen."""
+    lines = [f"found in {survey.folder}:"]
+    lines += [f"  {name:<12}{text}" for name, text in facts(survey).items()]
+    if survey.warnings:
         lines += ["", "look at:"]
-        lines += [f"  - {warning}" for warning in found.warnings]
+        lines += [f"  - {warning}" for warning in survey.warnings]
     lines += ["", "found -> set, and why:"]
     for setting in settings:
-        if setting.found == NOT_GIVEN:
+        if setting.finding == NOT_GIVEN:
             continue
-        lines.append(f"  {setting.found} -> {setting.name} = {shown(setting.value)}")
+        lines.append(f"  {setting.finding} -> {setting.name} = {shown(setting.value)}")
         lines += textwrap.wrap(setting.why, 110, initial_indent="      ", subsequent_indent="      ")
     return "\n".join(lines)
 
@@ -77,12 +77,12 @@ def shown(value: object) -> str:
     return value.removeprefix("$") if isinstance(value, str) else json.dumps(value)
 
 
-def problem_list(found: Survey) -> str:
+def problem_list(survey: Survey) -> str:
     """All problems, for an error."""
-    number = len(found.problems)
+    number = len(survey.problems)
     return (
-        f"{found.folder} cannot be trained on yet, {number} problem{'s' if number > 1 else ''}; nothing was written:\n"
-        + "\n".join(f"  - {problem}" for problem in (*found.problems, *(f"(warning) {w}" for w in found.warnings)))
+        f"{survey.folder} cannot be trained on yet, {number} problem{'s' if number > 1 else ''}; nothing was written:\n"
+        + "\n".join(f"  - {problem}" for problem in (*survey.problems, *(f"(warning) {w}" for w in survey.warnings)))
     )
 
 
@@ -90,31 +90,30 @@ def commands(bundle: Path) -> dict[str, str]:
     """MONAI's commands for a bundle, by what they do; they run from any folder."""
     root = bundle.resolve()
     run = "python -m monai.bundle run"
-    where = f"--bundle_root {shlex.quote(str(root))}"
     both = str([str(root / "train.json"), str(root / "evaluate.json")])
     both = shlex.quote(both) if set(both) & set('"$`\\!') else f'"{both}"'
     return {
-        "train": f"{run} training --config_file {shlex.quote(str(root / 'train.json'))} {where}",
-        "evaluate": f"{run} evaluating --config_file {both} {where}",
-        "predict": f"{run} inference --config_file {shlex.quote(str(root / 'inference.json'))} {where}",
+        "train": f"{run} training --config_file {shlex.quote(str(root / 'train.json'))}",
+        "evaluate": f"{run} evaluating --config_file {both}",
+        "predict": f"{run} inference --config_file {shlex.quote(str(root / 'inference.json'))}",
     }
 
 
-def model_card(name: str, found: Survey, settings: Sequence[Setting], made_like: str, results: str) -> str:
+def model_card(name: str, survey: Survey, settings: Sequence[Setting], made_like: str, results: str) -> str:
     """`docs/README.md` of a new bundle.
 
     Args:
         name: of the bundle.
-        found: in the folder of images.
+        survey: in the folder of images.
         settings: that were chosen.
         made_like: name of its template.
         results: what inference writes, a sentence.
     """
-    data = "\n".join(f"- {what}: {text}" for what, text in facts(found).items())
-    warnings = "".join(f"- {warning}\n" for warning in found.warnings)
+    data = "\n".join(f"- {what}: {text}" for what, text in facts(survey).items())
+    warnings = "".join(f"- {warning}\n" for warning in survey.warnings)
     looked_at = f"\nWhat the check pointed out:\n\n{warnings}" if warnings else ""
     table = "\n".join(
-        f"| {setting.found} | `{setting.name}` = `{shown(setting.value)}` | {setting.why} |" for setting in settings
+        f"| {setting.finding} | `{setting.name}` = `{shown(setting.value)}` | {setting.why} |" for setting in settings
     )
     return f"""\
 # U-Net for {name}
@@ -124,7 +123,7 @@ made by `monai-unet new` like `{made_like}`.
 
 ## Data
 
-In `{found.folder.resolve()}`, which is no part of the bundle (`--dataset_dir` names another place):
+In `{survey.folder.resolve()}`, which is no part of the bundle (`--dataset_dir` names another place):
 
 {data}
 {looked_at}
@@ -140,7 +139,7 @@ Learning rate, augmentation and network are those of `{made_like}`.
 
 ## Commands
 
-In this folder, or from anywhere with the path of the config and `--bundle_root` of this folder:
+In this folder, or from anywhere with the path of the config:
 
 ```bash
 python -m monai.bundle run training   --config_file configs/train.json

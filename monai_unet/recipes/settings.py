@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from monai_unet.data.survey import Survey
 from monai_unet.geometry import ValidGeometry
+from monai_unet.knobs import knobs
+from monai_unet.recipes.survey import Survey
 
 PAPER_TILE = 388
 NOT_GIVEN = "not given"
-ITERATIONS = 3000  # of a run; the templates have some 2400 to 10000
+ITERATIONS = 3000  # of a run; the shipped bundles have some 2400 to 10000
 _BITS = {"uint8": (8,), "uint16": (16, 14, 12, 10, 8)}
 _LOOKS = 60  # validations a run
 
@@ -23,20 +24,25 @@ class Setting:
     """A value of a config, and where it comes from.
 
     Attributes:
-        name: top-level name of `train.json`, `inference.json` or both.
+        name: of a knob.
         value: that is set.
-        found: what the folder holds, for a person to read.
-        why: what follows from that.
+        finding: what the folder holds, for a person to read.
+        because: what follows from that, where there is more to say than the knob says of itself.
     """
 
     name: str
     value: Any
-    found: str
-    why: str
+    finding: str
+    because: str = ""
+
+    @property
+    def why(self) -> str:
+        """What the knob is for, and what follows from the finding."""
+        return "; ".join(filter(None, (knobs()[self.name].why, self.because)))
 
 
 def choose_settings(
-    found: Survey,
+    survey: Survey,
     train: Mapping[str, Any],
     ignore_label: int | None = None,
     partly_annotated: Sequence[str] = (),
@@ -44,44 +50,27 @@ def choose_settings(
     """The settings for a folder.
 
     Args:
-        found: of `survey`, without problems.
-        train: what the template's `train.json` says; its network and batch size count.
-        ignore_label: as it was given to `survey`.
-        partly_annotated: as it was given to `survey`.
+        survey: of `survey_folder`, without problems.
+        train: the training config to start from; its network and batch size count.
+        ignore_label: as it was given to `survey_folder`.
+        partly_annotated: as it was given to `survey_folder`.
     """
-    assert not found.problems, "a folder with problems is refused before"
-    mean, std = rounded(found.mean, found.std)
+    assert not survey.problems, "a folder with problems is refused before"
+    mean, std = rounded(survey.mean, survey.std)
     settings = [
-        Setting(
-            "image_mean",
-            mean,
-            f"mean {found.mean:.4g}",
-            "one number for all images, so that a tile's prediction does not depend on the rest of its image",
-        ),
-        Setting("image_std", std, f"std {found.std:.4g}", "the same; 0.1 % at either end left out, for hot pixels"),
-        _value_range(found),
-        _classes(found),
-        _instances(found),
-        Setting(
-            "ignore_label",
-            ignore_label,
-            "as given" if ignore_label is not None else NOT_GIVEN,
-            "nothing is learnt and nothing scored where labels have this value",
-        ),
-        Setting(
-            "partly_annotated",
-            list(partly_annotated),
-            "as given" if partly_annotated else NOT_GIVEN,
-            "of these images only the labelled cells count, the rest is not known",
-        ),
+        Setting("image_mean", mean, f"mean {survey.mean:.4g}"),
+        Setting("image_std", std, f"std {survey.std:.4g}", "without the 0.1 % at either end, for hot pixels"),
+        _value_range(survey),
+        _classes(survey),
+        _instances(survey),
+        Setting("ignore_label", ignore_label, "as given" if ignore_label is not None else NOT_GIVEN),
+        Setting("partly_annotated", list(partly_annotated), "as given" if partly_annotated else NOT_GIVEN),
     ]
-    if found.kind == "classes":
-        settings.append(
-            Setting("w0", 0.0, "a map of classes", "no borders between cells to learn; classes are balanced")
-        )
+    if survey.kind == "classes":
+        settings.append(Setting("w0", 0.0, "a map of classes", "there are no borders between cells to learn"))
     else:
-        settings.append(_min_size(found))
-    return [*settings, _tile(found, train), *_split_and_epochs(found, train)]
+        settings.append(_min_size(survey))
+    return [*settings, _tile(survey, train), *_split_and_epochs(survey, train)]
 
 
 def rounded(mean: float, std: float) -> tuple[float, float]:
@@ -96,31 +85,31 @@ def rounded(mean: float, std: float) -> tuple[float, float]:
     return numbers if digits > 0 else (int(numbers[0]), int(numbers[1]))
 
 
-def value_range(found: Survey) -> tuple[float, float, str]:
+def value_range(survey: Survey) -> tuple[float, float, str]:
     """Lowest and highest grey value that inference takes, and why.
 
     Of 8-bit images 0 to 255. Of 16-bit images 0 to 65535, or the next smaller range of a camera (14, 12, 10, 8 bit)
     that every section passes: `CheckImaged` takes an image that is darker than a 255th of the range for one that was
-    scaled to 0 to 1. Of other types what was found, with a quarter of it to spare on either side.
+    scaled to 0 to 1. Of other types what was survey, with a quarter of it to spare on either side.
     """
-    bits = _BITS.get(found.dtypes[0], ())
+    bits = _BITS.get(survey.dtypes[0], ())
     refused = "inference refuses images outside, which are scaled otherwise"
     for number in bits:
         high = 2**number - 1
-        if found.brightest <= high < 255 * found.dimmest:
+        if survey.brightest <= high < 255 * survey.dimmest:
             return (
                 0,
                 high,
                 f"what {number} bits hold" + ("; " if number == bits[0] else ", as in all images; ") + refused,
             )
-    if bits and found.brightest > 1:
-        dark = f"an image that ends at {found.dimmest:g}, as one here, is taken for scaled to 0 to 1 and refused too"
+    if bits and survey.brightest > 1:
+        dark = f"an image that ends at {survey.dimmest:g}, as one here, is taken for scaled to 0 to 1 and refused too"
         return 0, 2 ** bits[0] - 1, f"what {bits[0]} bits hold; {refused}; {dark}"
-    slack = (found.brightest - found.darkest) / 4
-    low = found.darkest - slack
+    slack = (survey.brightest - survey.darkest) / 4
+    low = survey.darkest - slack
     low, high = (
-        (0 if low < 0 <= found.darkest else _outward(low, slack, -1)),
-        _outward(found.brightest + slack, slack, 1),
+        (0 if low < 0 <= survey.darkest else _outward(low, slack, -1)),
+        _outward(survey.brightest + slack, slack, 1),
     )
     return low, high, f"as found and a quarter to spare; {refused}"
 
@@ -130,32 +119,32 @@ def _outward(value: float, slack: float, sign: int) -> float:
     return float(f"{sign * math.ceil(sign * value / unit) * unit:.12g}")
 
 
-def _value_range(found: Survey) -> Setting:
-    low, high, why = value_range(found)
+def _value_range(survey: Survey) -> Setting:
+    low, high, why = value_range(survey)
     return Setting(
-        "value_range", [low, high], f"{found.darkest:g} to {found.brightest:g}, {', '.join(found.dtypes)}", why
+        "value_range", [low, high], f"{survey.darkest:g} to {survey.brightest:g}, {', '.join(survey.dtypes)}", why
     )
 
 
-def _classes(found: Survey) -> Setting:
+def _classes(survey: Survey) -> Setting:
     shares = ", ".join(
-        f"{name} {100 * share:.2g} %" for name, share in zip(found.classes, found.class_shares, strict=True)
+        f"{name} {100 * share:.2g} %" for name, share in zip(survey.classes, survey.class_shares, strict=True)
     )
-    return Setting("classes", list(found.classes), shares, "the network has an output for each")
+    return Setting("classes", list(survey.classes), shares)
 
 
-def _instances(found: Survey) -> Setting:
-    values = f"up to {found.num_values} values a file, {len(found.classes)} classes"
+def _instances(survey: Survey) -> Setting:
+    values = f"up to {survey.num_values} values a file, {len(survey.classes)} classes"
     why = {
-        "instances": "more than two values: one number a cell; cells that touch are kept apart",
+        "instances": "more than two values: one integer per cell; cells that touch are kept apart",
         "masks": "two values: inside and outside; the cells are the connected parts",
-        "classes": "a number a class; scored by Dice, predicted as a map of classes",
-    }[found.kind]
-    return Setting("instances", found.kind == "instances", values, f"{why} (--labels says otherwise)")
+        "classes": "one integer per class; scored by Dice, predicted as a map of classes",
+    }[survey.kind]
+    return Setting("instances", survey.kind == "instances", values, f"{why} (--labels says otherwise)")
 
 
-def _min_size(found: Survey) -> Setting:
-    sizes = sorted(size for section in found.cell_sizes for size in section)
+def _min_size(survey: Survey) -> Setting:
+    sizes = sorted(size for section in survey.cell_sizes for size in section)
     median = sizes[len(sizes) // 2]
     smallest = max(median // 10, 1)
     dropped = sum(size < smallest for size in sizes)
@@ -166,28 +155,28 @@ def _min_size(found: Survey) -> Setting:
     return Setting("min_size", smallest, found_text, why)
 
 
-def _tile(found: Survey, train: Mapping[str, Any]) -> Setting:
+def _tile(survey: Survey, train: Mapping[str, Any]) -> Setting:
     geometry = ValidGeometry(len(train["features"]) - 1, train["convs_per_block"])
-    longest = max(found.largest)
-    size = f"{' x '.join(map(str, found.smallest))} to {' x '.join(map(str, found.largest))} px"
-    if found.smallest == found.largest:
-        size = f"{' x '.join(map(str, found.smallest))} px"
+    longest = max(survey.largest)
+    size = f"{' x '.join(map(str, survey.smallest))} to {' x '.join(map(str, survey.largest))} px"
+    if survey.smallest == survey.largest:
+        size = f"{' x '.join(map(str, survey.smallest))} px"
     tile = geometry.output_size(geometry.input_size_for(longest))
     if tile < PAPER_TILE:
         return Setting("tile", tile, size, "the smallest output of the network that holds every section whole")
     return Setting("tile", PAPER_TILE, size, "as in the paper; a random part of a section every time")
 
 
-def _split_and_epochs(found: Survey, train: Mapping[str, Any]) -> list[Setting]:
-    validation, how = choose_validation(found)
+def _split_and_epochs(survey: Survey, train: Mapping[str, Any]) -> list[Setting]:
+    validation, how = choose_validation(survey)
     num_validation = validation if isinstance(validation, int) else len(validation)
-    num_training = found.num_sections - num_validation
+    num_training = survey.num_sections - num_validation
     epochs = max(round(ITERATIONS * train["batch_size"] / num_training), 1)
     return [
         Setting(
             "validation",
             validation,
-            f"{found.num_sections} sections, {len(found.names)} file{'s' if len(found.names) > 1 else ''}",
+            f"{survey.num_sections} sections, {len(survey.names)} file{'s' if len(survey.names) > 1 else ''}",
             how,
         ),
         Setting(
@@ -206,27 +195,27 @@ def _split_and_epochs(found: Survey, train: Mapping[str, Any]) -> list[Setting]:
 
 
 def _interval(number: int, template: int | str) -> int | str:
-    """The interval in the template's words, which say what the number of epochs is that it must not exceed."""
+    """The interval in the words of the config to start from, which cap it at the number of epochs."""
     return re.sub(r"^\$min\(\d+,", f"$min({number},", template) if isinstance(template, str) else number
 
 
-def choose_validation(found: Survey) -> tuple[int | list[int], str]:
+def choose_validation(survey: Survey) -> tuple[int | list[int], str]:
     """What `validation` is to be, and why.
 
     A quarter of the files where there are four or more, else of the sections, rounded, one at least. It is a block,
     since neighbours in a stack or film look alike: the last one, or the last one before that for which both parts have
     every class, where the last one has not.
     """
-    by_files = len(found.names) >= 4
-    units = list(found.sections_of_files) if by_files else [1] * found.num_sections
+    by_files = len(survey.names) >= 4
+    units = list(survey.sections_of_files) if by_files else [1] * survey.num_sections
     number = max(math.floor(len(units) / 4 + 0.5), 1)
     starts = [sum(units[:index]) for index in range(len(units) + 1)]
     what = "whole files" if by_files and max(units) > 1 else "sections"
     why = f"{starts[-1] - starts[-1 - number]} {'sections' if what == 'sections' else 'sections, ' + what}"
     for first in range(len(units) - number, -1, -1):
         chosen = range(starts[first], starts[first + number])
-        rest = [index for index in range(found.num_sections) if index not in chosen]
-        if all(_covers(found, part) for part in (chosen, rest)):
+        rest = [index for index in range(survey.num_sections) if index not in chosen]
+        if all(_covers(survey, part) for part in (chosen, rest)):
             if first == len(units) - number:
                 return len(chosen), f"the last {why}: a block, as neighbours look alike"
             return list(chosen), f"a block of {why} in which every class occurs, as in the rest"
@@ -235,7 +224,7 @@ def choose_validation(found: Survey) -> tuple[int | list[int], str]:
     )
 
 
-def _covers(found: Survey, sections: Sequence[int]) -> bool:
+def _covers(survey: Survey, sections: Sequence[int]) -> bool:
     return all(
-        any(found.class_pixels[section][index] for section in sections) for index in range(1, len(found.classes))
+        any(survey.class_pixels[section][index] for section in sections) for index in range(1, len(survey.classes))
     )

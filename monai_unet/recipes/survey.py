@@ -108,7 +108,7 @@ class _Section:
         return sum(value > 0 for value in self.counts) == 1
 
 
-def survey(
+def survey_folder(
     dataset_dir: str | Path,
     classes: Sequence[str] | None = None,
     labels: Literal["instances", "classes"] | None = None,

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from monai_unet.data.survey import Survey
-from monai_unet.new_bundle.settings import choose_settings, choose_validation, rounded, value_range
+from monai_unet.recipes.settings import choose_settings, choose_validation, rounded, value_range
+from monai_unet.recipes.survey import Survey
 from monai_unet.transforms.check_image import CheckImaged
 
 TRAIN = json.loads((Path(__file__).parents[2] / "bundles" / "dic_hela" / "configs" / "train.json").read_text())

@@ -1,0 +1,56 @@
+"""Put saved weights into a network, or say why they do not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+
+def load_weights(network: nn.Module, path: str | Path, weights: Mapping[str, torch.Tensor] | None = None) -> None:
+    """Put saved weights into a network, or say clearly why they do not fit.
+
+    Args:
+        network: the network.
+        path: file of weights alone (`model.pt`), or of a whole run (`checkpoint.pt`) that has them under "network".
+        weights: the weights, when the file has been read already.
+
+    Raises:
+        FileNotFoundError: when there is no such file; the message says which command makes it.
+        ValueError: when the file is damaged, or the weights are of another network; the message names file and shapes.
+    """
+    if weights is None:
+        if not Path(path).is_file():
+            raise FileNotFoundError(
+                f"{path} does not exist: train first (python -m monai.bundle run training --config_file ...), or give "
+                "the weights by --ckpt_path"
+            )
+        weights = read_checkpoint(path)
+        weights = weights.get("network", weights)
+    expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
+    found = {name: tuple(value.shape) for name, value in weights.items() if isinstance(value, torch.Tensor)}
+    if found != expected:
+        different = [name for name in {**expected, **found} if found.get(name) != expected.get(name)]
+        name = different[0]
+        raise ValueError(
+            f"{path} holds the weights of another network: {len(different)} tensors differ, the first, {name}, is "
+            f"{found.get(name, 'missing')} in the file and {expected.get(name, 'missing')} in the network. Give the "
+            "--features (and --normalisation, --convs_per_block, --variant) it was trained with, or another --ckpt_dir"
+        )
+    network.load_state_dict(weights)
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """What a checkpoint holds, as data: it cannot run code.
+
+    Raises:
+        ValueError: when the file is damaged or no checkpoint.
+    """
+    try:
+        # weights_only: a checkpoint is data and must not be able to run code
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch has many: zip, pickle, key errors; all of them mean a damaged or foreign file
+        raise ValueError(f"{path} cannot be read as a checkpoint, it is damaged or foreign: {error}") from error

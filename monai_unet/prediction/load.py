@@ -1,0 +1,131 @@
+"""Load a model from a bundle's folder or from a file that was exported."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from monai_unet.inferers.rotations import check_rotations
+from monai_unet.io import fingerprint
+from monai_unet.knobs import knobs, nearest
+from monai_unet.networks import load_weights
+from monai_unet.prediction.exported import is_exported, load_exported
+from monai_unet.prediction.model import Model
+
+if TYPE_CHECKING:
+    from monai.bundle import ConfigParser
+
+_WEIGHTS = ("ckpt_dir", "ckpt_path")
+OF_A_MODEL = tuple(name for name, knob in knobs().items() if knob.acts_on in ("network", "meaning")) + _WEIGHTS
+"""Names of `inference.json` that say what a model is."""
+OF_A_PREDICTION = (*OF_A_MODEL, *(name for name, knob in knobs().items() if knob.acts_on == "prediction"), "tile")
+"""Names of `inference.json` that a prediction depends on."""
+
+
+@lru_cache(maxsize=2)
+def load_model(bundle: str, overrides: str = "{}", device: str = "cpu") -> Model:
+    """The model of a bundle, or of a file that `monai_unet.export` wrote.
+
+    Args:
+        bundle: folder of the bundle, with `configs/inference.json` and the weights that it names; or a TorchScript or
+            ONNX file.
+        overrides: JSON of config names and values, as `{"features": [16, 32, 64]}`; a string, so that the same model is
+            loaded once in a process.
+        device: where it is to compute.
+
+    Raises:
+        FileNotFoundError: when there is no such bundle, or no weights in it.
+        ValueError: when the weights do not fit the network, an override is not a name of the config or has a wrong
+            value, or overrides are given for a file, which has settings of its own.
+    """
+    if is_exported(bundle):
+        changes = json.loads(overrides)
+        if changes:
+            raise ValueError(f"{bundle} carries its own settings: {', '.join(changes)} can be given for a bundle only")
+        return load_exported(bundle, device)
+    parser = bundle_parser(bundle, overrides)
+    network = parser.get_parsed_content("network_def")
+    weights = parser.get_parsed_content("ckpt_path")
+    load_weights(network, weights)
+    # channels last is the faster layout for inference on a CPU, and for half precision on a GPU
+    spatial_dims = parser.get_parsed_content("network_def::spatial_dims")
+    layout = torch.channels_last if spatial_dims == 2 else torch.channels_last_3d
+    network = network.eval().to(device=device, memory_format=layout)
+    settings: dict[str, Any] = {
+        name: parser.get_parsed_content(name)
+        for name in (
+            *("image_mean", "image_std", "features", "convs_per_block", "variant", "normalisation", "rotations"),
+            "precision",
+        )
+    }
+    check_rotations(settings["rotations"])
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode() + fingerprint(weights).encode())
+    tile = parser.get_parsed_content("tile")
+    return Model(
+        network=network,
+        geometry=network.geometry,
+        spatial_dims=spatial_dims,
+        in_channels=parser.get_parsed_content("network_def::in_channels"),
+        out_channels=parser.get_parsed_content("network_def::out_channels"),
+        decoding=parser.get_parsed_content("decoding"),
+        mean=settings["image_mean"],
+        std=settings["image_std"],
+        value_range=tuple(parser.get_parsed_content("value_range")),
+        rotations=settings["rotations"],
+        precision=settings["precision"],
+        bytes_per_pixel=network.bytes_per_pixel,
+        digest=digest.hexdigest()[:16],
+        tile=tuple(tile) if isinstance(tile, list) else tile,
+        memory=parser.get_parsed_content("memory"),
+    )
+
+
+def bundle_parser(bundle: str, overrides: str = "{}") -> ConfigParser:
+    """A bundle's `inference.json` with overrides, as JSON; FileNotFoundError when there is none."""
+    from monai.bundle import ConfigParser
+
+    config = Path(bundle) / "configs" / "inference.json"
+    if not config.is_file():
+        raise FileNotFoundError(f"{bundle} is not a bundle: {config} does not exist; bundles/isbi is one")
+    parser = ConfigParser()
+    parser.read_config(str(config))
+    parser.update({"bundle_root": bundle, **json.loads(overrides)})
+    return parser
+
+
+def check_overrides(
+    overrides: Mapping[str, Any], bundle: str | os.PathLike[str], command: str, read: tuple[str, ...] = OF_A_PREDICTION
+) -> None:
+    """Refuse names of a bundle's `inference.json` that are not there, do nothing, or have a wrong value.
+
+    Args:
+        overrides: names and values that were given.
+        bundle: its folder.
+        command: for the messages, as "predict".
+        read: the names that the command reads.
+
+    Raises:
+        ValueError: with the nearest name, or the values that are allowed.
+    """
+    config = bundle_parser(str(bundle)).get() if overrides else {}
+    for name, value in overrides.items():
+        top = name.replace("#", "::").split("::")[0]
+        if top not in config:
+            raise ValueError(f"--{name}: {bundle} has no such name in its inference.json{nearest(name, list(read))}")
+        if top == name and name not in read:
+            raise ValueError(f"--{name} does nothing in {command}: leave it out")
+        if name in knobs():
+            knobs()[name].check(value)
+
+
+def bundle_metadata(bundle: str | Path) -> dict[str, Any]:
+    """A bundle's `metadata.json`; empty when there is none."""
+    path = Path(bundle) / "configs" / "metadata.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

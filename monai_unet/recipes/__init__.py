@@ -1,0 +1,1 @@
+"""The one recipe of all bundles, and a bundle for a folder of one's own images."""

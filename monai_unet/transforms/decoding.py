@@ -1,0 +1,112 @@
+"""What the probabilities of a network mean: the class of each pixel, and the objects that are made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from monai.config import KeysCollection
+from monai.transforms import MapTransform
+from monai.utils import convert_data_type, convert_to_dst_type, ensure_tuple_rep
+
+from monai_unet.transforms.instances import label_instances
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How the output of a bundle's network is read; every way to a prediction reads it by this.
+
+    Attributes:
+        classes: names, one for each channel, background first.
+        objects: whether the bundle's labels are objects, one integer each, and not classes.
+        threshold: with two classes, a pixel is inside where the probability of the second is above it; not where it is
+            equal. With more classes, the most probable one wins, the first of equal ones.
+        min_size: objects of fewer pixels are background.
+
+    Raises:
+        ValueError: when the threshold is no probability, the size is negative, or there are fewer than two classes, or
+            other than two and objects are wanted.
+
+    Example:
+        >>> probability = np.array([[[0.4, 0.9, 0.2]], [[0.6, 0.1, 0.8]]])
+        >>> Decoding(("background", "cell"), objects=True).labels(probability)
+        array([[1, 0, 2]], dtype=int32)
+    """
+
+    classes: Sequence[str]
+    objects: bool = False
+    threshold: float = 0.5
+    min_size: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.threshold <= 1:
+            raise ValueError(f"threshold {self.threshold}: expected a probability, 0 to 1")
+        if self.min_size < 0:
+            raise ValueError(f"min_size {self.min_size}: expected a number of pixels, 0 or more")
+        if len(self.classes) < 2 or (self.objects and len(self.classes) != 2):
+            raise ValueError(f"classes {', '.join(self.classes)}: expected two or more, and two for objects")
+
+    def class_map(self, probability: np.ndarray) -> np.ndarray:
+        """The class of each pixel: (C, *size) -> uint8 (*size)."""
+        if len(probability) == 2:
+            return (probability[1] > self.threshold).astype(np.uint8)
+        return probability.argmax(0).astype(np.uint8)
+
+    def instances(self, probability: np.ndarray) -> np.ndarray:
+        """The objects of two classes, (2, H, W) or (2, D, H, W) -> int32 (*size); see `label_instances`."""
+        if len(probability) != 2:
+            raise ValueError(f"objects are made of two classes; there are {len(probability)}")
+        return label_instances(probability[1] > self.threshold, self.min_size)
+
+    def labels(self, probability: np.ndarray) -> np.ndarray:
+        """What the bundle writes as its label: objects, or else classes."""
+        return self.instances(probability) if self.objects else self.class_map(probability)
+
+
+class Decoded(MapTransform):
+    """Make labels of a sample's probabilities, (C, *size) -> (1, *size), by a `Decoding`.
+
+    Args:
+        keys: of the probabilities.
+        decoding: how they are read.
+        names: where the labels go, for each key; in place of the probabilities when left out.
+        section_axis: for a stack of pictures, the spatial axis that counts them; each is labelled by itself, with
+            objects from 1 on. When left out, objects of a volume reach through its sections.
+        allow_missing_keys: as in MONAI.
+
+    Example:
+        >>> two = Decoding(("background", "cell"))
+        >>> Decoded("pred", two, "label")({"pred": np.array([[[0.2]], [[0.8]]])})["label"]
+        array([[[1]]], dtype=uint8)
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        decoding: Decoding,
+        names: KeysCollection | None = None,
+        section_axis: int | None = None,
+        allow_missing_keys: bool = False,
+    ) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.decoding = decoding
+        self.names = self.keys if names is None else ensure_tuple_rep(names, len(self.keys))
+        self.section_axis = section_axis
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """A copy of the sample with labels; NumPy arrays, tensors and MetaTensors come back as what they are."""
+        sample = dict(data)
+        for key, name in self.key_iterator(sample, self.names):
+            probability = convert_data_type(sample[key], np.ndarray)[0]
+            labels = self._labels(probability)[None]
+            sample[name] = convert_to_dst_type(labels, sample[key], dtype=labels.dtype)[0]
+        return sample
+
+    def _labels(self, probability: np.ndarray) -> np.ndarray:
+        if self.section_axis is None or probability.ndim == 3:
+            return self.decoding.labels(probability)
+        axis = self.section_axis if self.section_axis < 0 else self.section_axis + 1
+        sections = [self.decoding.labels(section) for section in np.moveaxis(probability, axis, 0)]
+        return np.stack(sections, axis=axis if axis < 0 else axis - 1)
