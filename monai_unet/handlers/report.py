@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike
 
 from monai_unet import __version__, report
 from monai_unet.io import written_aside
-from monai_unet.metrics import IsbiScore
+from monai_unet.metrics import IsbiMetric
 from monai_unet.metrics.section_metric import SectionMetric
 from monai_unet.metrics.section_statistics import SCORES
 from monai_unet.metrics.split_merge import split_merge
@@ -206,7 +206,7 @@ class SaveReport:
             if found is None:
                 continue
             rows = _array(found).astype(np.float64)
-            if isinstance(metric, IsbiScore):  # what the score is made of at each threshold
+            if isinstance(metric, IsbiMetric):  # what the score is made of at each threshold
                 best = metric.thresholds.index(metric.best_threshold())
                 rows = SCORES[metric.score].value(rows[:, best])
             elif isinstance(metric, SectionMetric):

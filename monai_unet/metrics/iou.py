@@ -63,7 +63,7 @@ def foreground_iou(labels: np.ndarray, proposal: np.ndarray, ignore: np.ndarray 
     return ForegroundIous(float(per_section.mean()) if len(rows) else 1.0, tuple(per_section.tolist()))
 
 
-class ForegroundIou(SectionMetric):
+class ForegroundIouMetric(SectionMetric):
     """Mean IoU of the foreground, accumulated over batches of sections; equal to `foreground_iou` on their stack.
 
     Proposed and true labels of shape (B, 1, H, W), integers or bool, foreground above 0, or lists of both without B.
@@ -73,7 +73,7 @@ class ForegroundIou(SectionMetric):
     MONAI's `MeanIoU` takes masks of 0 and 1, knows of unknown pixels from 1.6 on, and computes in single precision.
 
     Example:
-        >>> metric = ForegroundIou()
+        >>> metric = ForegroundIouMetric()
         >>> _ = metric(torch.tensor([[[[3, 3, 3, 0]]]]), torch.tensor([[[[1, 2, -1, 0]]]]))
         >>> metric.aggregate().item()
         1.0
@@ -99,13 +99,13 @@ class ForegroundIouHandler(IgniteMetricHandler):
 
     Example:
         >>> type(ForegroundIouHandler().metric_fn).__name__
-        'ForegroundIou'
+        'ForegroundIouMetric'
     """
 
     def __init__(self, output_transform: Callable = lambda x: x, save_details: bool = True) -> None:
         # MONAI hands two things on to a metric, so the mask goes into the labels
         super().__init__(
-            metric_fn=ForegroundIou(),
+            metric_fn=ForegroundIouMetric(),
             output_transform=lambda output: _with_unknown(*output_transform(output)),
             save_details=save_details,
         )

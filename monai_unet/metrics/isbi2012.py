@@ -107,7 +107,7 @@ def isbi2012_scores(
     return IsbiScores(**values, per_section=per_section, best_threshold=best_threshold)  # type: ignore[arg-type]
 
 
-class IsbiScore(CumulativeIterationMetric):
+class IsbiMetric(CumulativeIterationMetric):
     """One score of the challenge, accumulated over batches of sections; equal to `isbi2012_scores` on their stack.
 
     Probabilities of "inside" of shape (B, C, H, W) and labels of shape (B, 1, H, W), inside where not zero, or lists of
@@ -125,7 +125,7 @@ class IsbiScore(CumulativeIterationMetric):
             is not there.
 
     Example:
-        >>> metric = IsbiScore("v_rand_macro", thresholds=[0.3, 0.5, 0.7])
+        >>> metric = IsbiMetric("v_rand_macro", thresholds=[0.3, 0.5, 0.7])
         >>> _ = metric(torch.full((1, 1, 4, 5), 0.6), torch.ones(1, 1, 4, 5))
         >>> metric.aggregate().item(), metric.best_threshold()
         (1.0, 0.3)
@@ -187,9 +187,9 @@ class IsbiScoreHandler(IgniteMetricHandler):
     """One score of the challenge for an Ignite engine, such as MONAI's `SupervisedEvaluator`.
 
     Args:
-        score: name of a score, as in `IsbiScore`.
-        thresholds: as in `IsbiScore`.
-        channel: as in `IsbiScore`.
+        score: name of a score, as in `IsbiMetric`.
+        thresholds: as in `IsbiMetric`.
+        channel: as in `IsbiMetric`.
         output_transform: takes `engine.state.output` to probabilities and labels, such as
             `monai.handlers.from_engine(["pred", "label"])`.
         save_details: whether `engine.state.metric_details` gets the numbers of every section and threshold.
@@ -208,7 +208,7 @@ class IsbiScoreHandler(IgniteMetricHandler):
         save_details: bool = True,
     ) -> None:
         super().__init__(
-            metric_fn=IsbiScore(score, thresholds, channel),
+            metric_fn=IsbiMetric(score, thresholds, channel),
             output_transform=output_transform,
             save_details=save_details,
         )

@@ -90,7 +90,7 @@ def seg_of_sections(pairs: Iterable[tuple[np.ndarray, np.ndarray] | list[np.ndar
     )
 
 
-class SegScore(SectionMetric):
+class SegMetric(SectionMetric):
     """SEG, accumulated over batches of sections; equal to `seg_score` on their stack.
 
     Proposed objects and true cells of shape (B, 1, H, W), integers, 0 (or less) in none, or lists of both without B.
@@ -98,7 +98,7 @@ class SegScore(SectionMetric):
     mean over all cells however they are spread over batches.
 
     Example:
-        >>> metric = SegScore()
+        >>> metric = SegMetric()
         >>> _ = metric(torch.tensor([[[[7, 7, 0, 8]]]]), torch.tensor([[[[1, 1, 0, 2]]]]))
         >>> _ = metric(torch.tensor([[[[0, 7, 0, 8]]]]), torch.tensor([[[[1, 1, 0, 0]]]]))
         >>> round(metric.aggregate().item(), 3)
@@ -125,11 +125,11 @@ class SegScoreHandler(IgniteMetricHandler):
 
     Example:
         >>> type(SegScoreHandler().metric_fn).__name__
-        'SegScore'
+        'SegMetric'
     """
 
     def __init__(self, output_transform: Callable = lambda x: x, save_details: bool = True) -> None:
-        super().__init__(metric_fn=SegScore(), output_transform=output_transform, save_details=save_details)
+        super().__init__(metric_fn=SegMetric(), output_transform=output_transform, save_details=save_details)
 
 
 def _jaccard(labels: np.ndarray, proposal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -5,7 +5,7 @@ from monai.engines import SupervisedEvaluator
 from monai.handlers import from_engine
 from monai.metrics import MeanIoU
 
-from monai_unet.metrics import ForegroundIou, ForegroundIouHandler, foreground_iou
+from monai_unet.metrics import ForegroundIouHandler, ForegroundIouMetric, foreground_iou
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,7 @@ def test_the_value_is_that_of_monai_on_masks_without_the_unknown(stack):
 def test_batches_and_lists_give_the_value_of_their_stack(stack):
     labels, proposal, ignore = tensors(stack)
     truth = torch.where(ignore > 0, -1, labels)
-    metric = ForegroundIou()
+    metric = ForegroundIouMetric()
     metric(proposal[:3], truth[:3])
     metric(list(proposal[3:]), list(truth[3:]))
     assert metric.aggregate().item() == foreground_iou(*stack).iou

@@ -12,7 +12,7 @@ from monai.engines import SupervisedEvaluator
 from scipy import ndimage
 from skimage.segmentation import expand_labels
 
-from monai_unet.metrics import SegScore, SegScoreHandler, seg_score
+from monai_unet.metrics import SegMetric, SegScoreHandler, seg_score
 from monai_unet.metrics.frames import challenge_files
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
@@ -256,7 +256,7 @@ def test_the_truth_itself_is_perfect():
 
 
 def test_batches_give_the_score_of_their_stack(stack, tensors):
-    metric = SegScore()
+    metric = SegMetric()
     for batch in (slice(0, 1), slice(1, 2), slice(2, 4)):
         metric(tensors[1][batch], tensors[0][batch])
     assert metric.aggregate().item() == seg_score(*stack).seg
@@ -265,7 +265,7 @@ def test_batches_give_the_score_of_their_stack(stack, tensors):
 
 
 def test_lists_may_hold_sections_of_different_sizes():
-    metric = SegScore()
+    metric = SegMetric()
     metric(
         [MetaTensor([[[7, 7, 0]]]).int(), torch.tensor([[[0], [5]]])],
         [torch.tensor([[[1, 1, 1]]]), torch.tensor([[[2], [4]]])],
@@ -274,10 +274,10 @@ def test_lists_may_hold_sections_of_different_sizes():
 
 
 def test_a_reset_forgets_the_sections(stack, tensors):
-    metric = SegScore()
+    metric = SegMetric()
     metric(tensors[1][:3], tensors[0][:3])
     metric.reset()
-    with pytest.raises(ValueError, match="no section has been given to SegScore"):
+    with pytest.raises(ValueError, match="no section has been given to SegMetric"):
         metric.aggregate()
     metric(tensors[1][3:], tensors[0][3:])
     assert metric.aggregate().item() == seg_score(stack[0][3], stack[1][3]).seg
@@ -287,9 +287,9 @@ def test_wrong_shapes_are_refused(tensors):
     truth, proposal = tensors
     for y_pred, y in ((proposal, truth[:, 0]), (proposal, None), (proposal[:, 0], truth[:, 0])):
         with pytest.raises(ValueError, match=r"\(B, 1, H, W\) is expected of both"):
-            SegScore()(y_pred, y)
+            SegMetric()(y_pred, y)
     with pytest.raises(ValueError, match=r"\(4, 2, 30, 36\)"):
-        SegScore()(proposal.repeat(1, 2, 1, 1), truth.repeat(1, 2, 1, 1))
+        SegMetric()(proposal.repeat(1, 2, 1, 1), truth.repeat(1, 2, 1, 1))
 
 
 def test_an_evaluator_made_from_json_has_the_score_as_its_key_metric(stack, tensors):

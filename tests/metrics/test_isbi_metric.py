@@ -9,7 +9,7 @@ from monai.data import MetaTensor
 from monai.engines import SupervisedEvaluator
 from scipy import ndimage
 
-from monai_unet.metrics import IsbiScore, IsbiScoreHandler, isbi2012_scores, section_statistics
+from monai_unet.metrics import IsbiMetric, IsbiScoreHandler, isbi2012_scores, section_statistics
 from monai_unet.metrics.section_statistics import SCORES
 
 THRESHOLDS = (0.3, 0.5, 0.7)
@@ -36,7 +36,7 @@ def tensors(stack):
 def test_batches_give_the_score_of_their_stack(score, stack, tensors):
     if score.startswith("warping"):
         pytest.importorskip("numba")
-    metric = IsbiScore(score, THRESHOLDS)
+    metric = IsbiMetric(score, THRESHOLDS)
     for batch in (slice(0, 1), slice(1, 4)):  # of different sizes
         metric(tensors[0][batch], tensors[1][batch])
     expected = isbi2012_scores(*stack, THRESHOLDS, warping=score.startswith("warping"))
@@ -45,19 +45,19 @@ def test_batches_give_the_score_of_their_stack(score, stack, tensors):
 
 
 def test_lists_of_sections_give_the_score_of_their_batch(stack, tensors):
-    metric = IsbiScore("v_info", THRESHOLDS)
+    metric = IsbiMetric("v_info", THRESHOLDS)
     metric([MetaTensor(section) for section in tensors[0]], list(tensors[1]))
     assert metric.aggregate().item() == isbi2012_scores(*stack, THRESHOLDS, warping=False).v_info
 
 
 def test_sections_may_differ_in_size(tensors):
-    metric = IsbiScore("pixel_error_min_mse", [0.5])
+    metric = IsbiMetric("pixel_error_min_mse", [0.5])
     metric([torch.ones(1, 2, 5), torch.zeros(1, 3, 1)], [torch.ones(1, 2, 5), torch.ones(1, 3, 1)])
     assert metric.aggregate().item() == 3 / 13
 
 
 def test_a_reset_forgets_the_sections(stack, tensors):
-    metric = IsbiScore("rand_error", THRESHOLDS)
+    metric = IsbiMetric("rand_error", THRESHOLDS)
     metric(tensors[0][:3], tensors[1][:3])
     metric.reset()
     metric(tensors[0][3:], tensors[1][3:])
@@ -65,7 +65,7 @@ def test_a_reset_forgets_the_sections(stack, tensors):
 
 
 def test_the_buffer_has_one_row_a_section(tensors):
-    metric = IsbiScore("v_rand_micro", THRESHOLDS)
+    metric = IsbiMetric("v_rand_micro", THRESHOLDS)
     metric(*tensors)
     assert metric.get_buffer().shape == (4, 3, 3)
 
@@ -73,7 +73,7 @@ def test_the_buffer_has_one_row_a_section(tensors):
 def test_one_channel_of_several_is_named(tensors):
     inside, labels = tensors
     both = torch.cat([1 - inside, inside], dim=1)
-    metric, expected = IsbiScore("v_rand_macro", THRESHOLDS, channel=1), IsbiScore("v_rand_macro", THRESHOLDS)
+    metric, expected = IsbiMetric("v_rand_macro", THRESHOLDS, channel=1), IsbiMetric("v_rand_macro", THRESHOLDS)
     metric(both, labels)
     expected(inside, labels)
     assert metric.aggregate() == expected.aggregate()
@@ -85,14 +85,14 @@ def test_one_channel_of_several_is_named(tensors):
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_is_compared_in_single(tensors, dtype):
-    metric, expected = IsbiScore("pixel_error", [0.3]), IsbiScore("pixel_error", [0.3])
+    metric, expected = IsbiMetric("pixel_error", [0.3]), IsbiMetric("pixel_error", [0.3])
     metric(tensors[0].to(dtype), tensors[1].to(dtype))
     expected(tensors[0].to(dtype).float(), tensors[1])
     assert metric.aggregate() == expected.aggregate()
 
 
 def test_probabilities_that_need_a_gradient_are_taken(tensors):
-    metric = IsbiScore(thresholds=[0.5])
+    metric = IsbiMetric(thresholds=[0.5])
     assert not metric(tensors[0].requires_grad_(), tensors[1]).requires_grad
 
 
@@ -101,26 +101,26 @@ def test_only_what_the_score_needs_is_computed(tensors, monkeypatch):
     calls = []
     monkeypatch.setattr(section_statistics, "warped_labels", None)
     monkeypatch.setattr(section_statistics, "thinned", lambda foreground: calls.append(1) or foreground.astype(int))
-    IsbiScore("v_rand_macro", THRESHOLDS)(*tensors)
+    IsbiMetric("v_rand_macro", THRESHOLDS)(*tensors)
     assert len(calls) == 4 * len(THRESHOLDS)
 
 
 def test_wrong_scores_thresholds_and_shapes_are_refused(tensors):
     with pytest.raises(ValueError, match=r"no score 'v_rand'; the scores are rand_error, v_rand_micro"):
-        IsbiScore("v_rand")
+        IsbiMetric("v_rand")
     with pytest.raises(ValueError, match="one or more"):
-        IsbiScore(thresholds=[])
+        IsbiMetric(thresholds=[])
     with pytest.raises(ValueError, match=r"\(B, C, H, W\) is expected"):
-        IsbiScore()(tensors[0][0], tensors[1][0])
+        IsbiMetric()(tensors[0][0], tensors[1][0])
     with pytest.raises(ValueError, match=r"labels of shape \(4, 29, 38\) do not fit"):
-        IsbiScore()(tensors[0], tensors[1][:, 0])
+        IsbiMetric()(tensors[0], tensors[1][:, 0])
     with pytest.raises(ValueError, match="no section"):
-        IsbiScore().aggregate()
+        IsbiMetric().aggregate()
 
 
 def test_an_evaluator_made_from_json_has_the_score_as_its_key_metric(stack, tensors):
     config = json.loads("""{
-        "score": {"_target_": "monai_unet.metrics.IsbiScore", "score": "v_rand_macro", "thresholds": [0.3, 0.5, 0.7]},
+        "score": {"_target_": "monai_unet.metrics.IsbiMetric", "score": "v_rand_macro", "thresholds": [0.3, 0.5, 0.7]},
         "key_val_metric": {"v_rand": {
             "_target_": "monai_unet.metrics.IsbiScoreHandler", "score": "v_rand_macro", "thresholds": [0.3, 0.5, 0.7],
             "output_transform": "$monai.handlers.from_engine(['pred', 'label'])"}},
@@ -130,7 +130,7 @@ def test_an_evaluator_made_from_json_has_the_score_as_its_key_metric(stack, tens
     parser.parse()
     parser.get_parsed_content("imports")
     handlers = parser.get_parsed_content("key_val_metric")
-    assert isinstance(parser.get_parsed_content("score"), IsbiScore)
+    assert isinstance(parser.get_parsed_content("score"), IsbiMetric)
     assert isinstance(handlers["v_rand"], IsbiScoreHandler)
     evaluator = SupervisedEvaluator(
         device=torch.device("cpu"),
