@@ -30,8 +30,9 @@ demo: install
 	@echo "predicted stack: $(CURDIR)/$(DEMO)/prediction/test-volume_label.tif"
 	@echo "report with learning curves and pictures: $(CURDIR)/$(DEMO)/evaluation/report.html"
 
+# a process for each of a few cores, one thread in each; a module's tests share what they set up
 test: install
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadscope --durations 10
 
 # MONAI Label in an environment of its own: it wants NumPy 1, and a torchvision that we do without
 label: $(LABEL)/.installed
