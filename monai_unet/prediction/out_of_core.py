@@ -87,6 +87,12 @@ def predict(
     """
     out = Path(out)
     _check(out, output, dtype)
+    if threshold is not None and output == "probability":
+        raise ValueError(
+            f"threshold {threshold} does nothing for probabilities: leave it out, or ask for label or instances"
+        )
+    if min_size is not None and output != "instances":
+        raise ValueError(f"min_size {min_size} is of instances, and does nothing for a {output}: leave it out")
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     changes = json.dumps(dict(overrides or {}), sort_keys=True)
     bundle = str(Path(bundle).resolve())

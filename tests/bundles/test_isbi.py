@@ -201,18 +201,15 @@ def test_validation_and_inference_give_the_same_probabilities(sections, trained,
 
 @pytest.mark.slow
 def test_the_missions_command_trains_evaluates_and_predicts_from_the_repository_root(sections, tmp_path):
-    common = ["--dataset_dir", sections, "--ckpt_dir", tmp_path, *small_arguments()]
-    config = "bundles/isbi/train.json"
-    for run, files in (
-        ("training", config),
-        ("evaluating", "['bundles/isbi/train.json','bundles/isbi/evaluate.json']"),
+    common = ["--dataset_dir", sections, "--ckpt_dir", tmp_path, "--device", "cpu", "--features", "[2,3,4]"]
+    for run, files, more in (
+        ("training", "bundles/isbi/train.json", ["--tile", 60, "--epochs", 1, "--val_interval", 1]),
+        ("evaluating", "['bundles/isbi/train.json','bundles/isbi/evaluate.json']", ["--inference_tile", 60]),
+        ("inference", "bundles/isbi/inference.json", ["--tile", 60]),
     ):
-        arguments = [run, "--config_file", files, *common, "--epochs", 1, "--val_interval", 1]
-        done = command(*arguments, "--output_dir", tmp_path / run)
+        done = command(run, "--config_file", files, *common, *more, "--output_dir", tmp_path / run[0])
         assert done.returncode == 0, done.stderr[-3000:]
-    done = command("inference", "--config_file", "bundles/isbi/inference.json", *common, "--output_dir", tmp_path / "p")
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert tifffile.imread(tmp_path / "p" / "test-volume_label.tif").shape == (2, 96, 96)
+    assert tifffile.imread(tmp_path / "i" / "test-volume_label.tif").shape == (2, 96, 96)
 
 
 @pytest.mark.slow

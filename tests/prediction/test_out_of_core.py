@@ -193,6 +193,9 @@ def test_a_second_run_for_instances_computes_nothing(stack, bundle, tmp_path, mo
         ({"output": "mask"}, "one of probability, label, instances"),
         ({"dtype": "int8"}, "one of float32"),
         ({"dtype": "uint8", "output": "instances"}, "is for probabilities"),
+        ({"threshold": 0.3}, "threshold 0.3 does nothing for probabilities"),
+        ({"threshold": 3, "output": "label"}, "threshold 3: expected a probability"),
+        ({"min_size": 9, "output": "label"}, "min_size 9 is of instances"),
     ],
 )
 def test_arguments_that_cannot_work_are_refused_before_anything_is_made(stack, bundle, tmp_path, arguments, message):
@@ -235,7 +238,7 @@ def large(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(large, bundle, tmp_path_factory):
+def large_undisturbed(large, bundle, tmp_path_factory):
     """The bytes of a run that nobody killed."""
     out = tmp_path_factory.mktemp("whole") / "out.ome.zarr"
     process = command(large, out, bundle)
@@ -244,7 +247,7 @@ def undisturbed(large, bundle, tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_killed_at_random_moments_it_goes_on_and_ends_with_the_same_bytes(large, bundle, undisturbed, tmp_path):
+def test_killed_at_random_moments_it_goes_on_and_ends_with_the_same_bytes(large, bundle, large_undisturbed, tmp_path):
     out, dice = tmp_path / "killed" / "out.ome.zarr", random.Random(0)
     for number in (1, 20):
         process = command(large, out, bundle)
@@ -255,11 +258,13 @@ def test_killed_at_random_moments_it_goes_on_and_ends_with_the_same_bytes(large,
     assert not open_store(out).is_complete
     process = command(large, out, bundle)
     assert process.wait(timeout=200) == 0, process.stderr.read()
-    assert chunks(out) == undisturbed
+    assert chunks(out) == large_undisturbed
 
 
 @pytest.mark.slow
-def test_when_a_worker_is_killed_the_run_goes_on_and_ends_with_the_same_bytes(large, bundle, undisturbed, tmp_path):
+def test_when_a_worker_is_killed_the_run_goes_on_and_ends_with_the_same_bytes(
+    large, bundle, large_undisturbed, tmp_path
+):
     psutil = pytest.importorskip("psutil")
     out = tmp_path / "killed" / "out.ome.zarr"
     process = command(large, out, bundle, "--workers", "2")
@@ -268,7 +273,7 @@ def test_when_a_worker_is_killed_the_run_goes_on_and_ends_with_the_same_bytes(la
     workers = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
     workers[-1].kill()
     assert process.wait(timeout=200) == 0, process.stderr.read()
-    assert chunks(out) == undisturbed
+    assert chunks(out) == large_undisturbed
 
 
 @pytest.fixture
