@@ -153,7 +153,7 @@ class Server:
         """The labels of that."""
         inside = self.logits(model, array).softmax(1)[:, 1].numpy()
         if model == "isbi":
-            return (inside >= 0.5).astype(np.uint8)  # as MONAI's AsDiscrete
+            return (inside > 0.5).astype(np.uint8)
         return np.stack([label_instances(section > 0.5, MIN_SIZE) for section in inside])
 
 
