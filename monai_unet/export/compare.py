@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from monai_unet.inferers import OverlapTileInferer
-from monai_unet.io.source import open_source
+from monai_unet.io.sources import open_source
 from monai_unet.prediction.model import Model
 
 TOLERANCE = 1e-4

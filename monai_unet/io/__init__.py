@@ -6,7 +6,7 @@ Readers and writers of a format import its package when they are used: `monai_un
 
 from monai_unet.io.atomic import folder_written_aside, remove_leftovers, written_aside
 from monai_unet.io.fingerprint import fingerprint
-from monai_unet.io.source import SOURCE_SUFFIXES, Box, ImageInfo, ImageSource, check_finite, open_source
+from monai_unet.io.sources import SOURCE_SUFFIXES, Box, ImageInfo, ImageSource, check_finite, open_source
 from monai_unet.io.stack import READ_SUFFIXES, count_sections, image_files, read_stack, stem
 
 __all__ = [

@@ -16,7 +16,7 @@ from typing import IO, Any
 import numpy as np
 
 from monai_unet.io.atomic import written_aside
-from monai_unet.io.source import METRES
+from monai_unet.io.sources import METRES
 from monai_unet.io.zarr_store import PredictionStore
 
 _TILE = 512  # pixels; what viewers of large images read at once

@@ -18,11 +18,12 @@ from monai.data.utils import is_supported_format
 from monai.utils import ImageMetaKey, MetaKeys, SpaceKeys, convert_data_type, ensure_tuple
 
 from monai_unet.io.atomic import written_aside
+from monai_unet.io.sources import open_source
 from monai_unet.io.stack import READ_SUFFIXES, image_files, read_stack, stem
 
 
 class StackReader(ImageReader):
-    """`read_stack` as a reader of MONAI's: every page of a TIFF, NIfTI with its affine, PNG, and its errors.
+    """`read_stack` as a reader of MONAI's: every page of a TIFF, NIfTI, MetaImage and NRRD with their affine, PNG.
 
     (W, H) of a single picture, (W, H, D) of a stack or volume.
 
@@ -50,17 +51,12 @@ class StackReader(ImageReader):
         """The pixels, (W, H) or (W, H, D), and MONAI's metadata."""
         array = read_stack(img).T
         meta: dict[str, Any] = {MetaKeys.ORIGINAL_CHANNEL_DIM: float("nan")}  # MONAI's sign for "no channel"
-        if is_supported_format(img, ["nii", "nii.gz"]):
-            import nibabel
-
-            header = nibabel.load(img)
-            assert isinstance(header, nibabel.spatialimages.SpatialImage), "read_stack has read it as one"
-            array = array.reshape(header.shape)
-            meta[MetaKeys.AFFINE] = np.array(header.affine)
-            meta[MetaKeys.ORIGINAL_AFFINE] = np.array(header.affine)
-            meta[MetaKeys.SPACE] = SpaceKeys.RAS
-        elif array.shape[-1] == 1:
+        info = open_source(img).info
+        if info.ndim == 2 or (info.affine is None and array.shape[-1] == 1):
             array = array[..., 0]
+        if info.affine is not None:
+            meta |= {MetaKeys.AFFINE: info.affine, MetaKeys.ORIGINAL_AFFINE: info.affine}
+            meta[MetaKeys.SPACE] = SpaceKeys.RAS
         return array, {**meta, MetaKeys.SPATIAL_SHAPE: np.asarray(array.shape)}
 
 
@@ -130,15 +126,15 @@ def check_range(array: np.ndarray, dtype: DtypeLike) -> None:
 
 
 def output_ext(input_dir: str | Path) -> str:
-    """How results are written: ".nii.gz" where the first image of a folder, or the one named, is NIfTI; else ".tif".
+    """How results are written: ".nii.gz" where the first image of a folder, or the one named, has an affine, else ".tif".
 
-    A folder that is not there is none of NIfTI: MONAI Label builds the transforms without one.
+    A folder that is not there gives ".tif": MONAI Label builds the transforms without one.
     """
     try:
         first = image_files(input_dir)[0]
     except FileNotFoundError:
         return ".tif"
-    return ".nii.gz" if is_supported_format(first, ["nii", "nii.gz"]) else ".tif"
+    return ".nii.gz" if is_supported_format(first, ["nii", "nii.gz", "mha", "mhd", "nrrd"]) else ".tif"
 
 
 def challenge_name(meta_dict: Mapping, saver: Any) -> dict[str, Any]:

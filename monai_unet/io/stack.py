@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from monai_unet.io.source import open_source
+from monai_unet.io.sources import open_source
 
-READ_SUFFIXES = (".tif", ".tiff", ".nii", ".nii.gz", ".png")
-_SUFFIX = re.compile(r"\.(tiff?|nii|nii\.gz|png)$", re.IGNORECASE)
+READ_SUFFIXES = (".tif", ".tiff", ".nii", ".nii.gz", ".png", ".mha", ".mhd", ".nrrd")
+_SUFFIX = re.compile(r"\.(tiff?|nii|nii\.gz|png|mha|mhd|nrrd)$", re.IGNORECASE)
 
 
 def read_stack(path: str | Path) -> np.ndarray:

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from monai_unet.io.zarr_source import import_zarr
+from monai_unet.io.sources.zarr import import_zarr
 
 ChunkIndex = tuple[int, ...]
 

@@ -20,7 +20,7 @@ from monai_unet import __version__
 from monai_unet.errors import cause_under_monai
 from monai_unet.io import count_sections, written_aside
 from monai_unet.io.monai_files import TiffWriter
-from monai_unet.io.source import open_source
+from monai_unet.io.sources import open_source
 from monai_unet.label.annotations import outlines, read_annotations, write_annotations
 from monai_unet.label.results import result_type, write_result
 

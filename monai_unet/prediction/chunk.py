@@ -13,7 +13,7 @@ import zarr
 from monai_unet.inferers.precision import compute_dtype
 from monai_unet.inferers.rotations import mean_over_rotations
 from monai_unet.inferers.tiling import Span, crop_to_tile, read_mirrored, spans
-from monai_unet.io.source import ImageSource, check_finite, open_source
+from monai_unet.io.sources import ImageSource, check_finite, open_source
 from monai_unet.io.zarr_store import PredictionStore
 from monai_unet.malloc import give_freed_blocks_back
 from monai_unet.prediction.load import load_model

@@ -7,6 +7,7 @@ import bundle_runs
 import nibabel
 import numpy as np
 import pytest
+import SimpleITK
 import tifffile
 import torch
 from bundle_runs import REPOSITORY, command
@@ -163,10 +164,21 @@ def test_inference_keeps_the_affine_of_nifti_and_agrees_with_the_same_sections_i
     assert np.array_equal(result.get_fdata().T, tifffile.imread(tmp_path / "out" / "stack_probability.tif"))
 
 
+def test_dicom_is_read_by_monais_own_reader(trained, tmp_path):
+    pytest.importorskip("itk", reason="needs the extra `dicom`")
+    picture = np.random.default_rng(0).integers(0, 255, (30, 41), np.uint8)
+    for name in ("a.dcm", "b.mha"):
+        SimpleITK.WriteImage(SimpleITK.GetImageFromArray(picture), str(tmp_path / name))
+        infer(trained, input_dir=str(tmp_path / name), output_dir=str(tmp_path / "out"))
+    dicom = tifffile.imread(tmp_path / "out" / "a_probability.tif")
+    other = nibabel.load(tmp_path / "out" / "b_probability.nii.gz").get_fdata()
+    assert np.array_equal(dicom, other.T)
+
+
 @pytest.mark.parametrize("normalisation", [{}, {"image_mean": 90, "image_std": 30}])
 def test_predicting_out_of_core_gives_what_inference_gives(trained, inputs, tmp_path, normalisation):
     pytest.importorskip("zarr", reason="needs the extra `large`")
-    from monai_unet.io.source import open_source
+    from monai_unet.io.sources import open_source
 
     out = tmp_path / "out.ome.tif"
     arguments = {**SMALL, "ckpt_dir": str(trained), "input": str(inputs / "stack.tif"), "output": str(out)}

@@ -1,6 +1,7 @@
 import nibabel
 import numpy as np
 import pytest
+import SimpleITK
 import tifffile
 import torch
 from monai.data import MetaTensor
@@ -37,6 +38,19 @@ def test_a_bad_tiff_is_not_handed_on_to_the_reader_that_drops_pages(tmp_path):
         tiff.write(STACK[0, :2])
     with pytest.raises(ValueError, match="pages differ"):
         load(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("suffix", ["mha", "nrrd"])
+def test_a_medical_image_is_loaded_with_the_affine_of_the_same_nifti(tmp_path, suffix):
+    image = SimpleITK.GetImageFromArray(STACK)
+    image.SetSpacing((0.5, 0.7, 2.0))
+    image.SetOrigin((10.0, -20.0, 30.0))
+    for name in (f"a.{suffix}", "b.nii"):
+        SimpleITK.WriteImage(image, str(tmp_path / name))
+    one, other = load(tmp_path / f"a.{suffix}"), load(tmp_path / "b.nii")
+    assert np.allclose(one.affine, other.affine, atol=1e-5)
+    assert np.array_equal(one, other)
+    assert output_ext(tmp_path / f"a.{suffix}") == ".nii.gz"
 
 
 @pytest.mark.parametrize("stack", [STACK, STACK[0]])

@@ -19,7 +19,7 @@ pytest.importorskip("zarr", reason="needs the extra `large`")
 pytest.importorskip("distributed", reason="needs the extra `large`")
 
 from monai_unet.inferers import OverlapTileInferer
-from monai_unet.io.source import open_source
+from monai_unet.io.sources import open_source
 from monai_unet.networks import OriginalUNet
 from monai_unet.prediction.out_of_core import INTERPRETER, predict
 from monai_unet.transforms import label_instances

@@ -13,7 +13,7 @@ def test_a_packed_nifti_is_unpacked_once_and_not_when_it_is_opened(tmp_path, mon
     nibabel.save(nibabel.Nifti1Image(stack((30, 20, 4), np.uint8), np.eye(4)), tmp_path / "a.nii.gz")
     opened = []
     real = gzip.open
-    monkeypatch.setattr("monai_unet.io.nifti_source.gzip.open", lambda path: opened.append(path) or real(path))
+    monkeypatch.setattr("monai_unet.io.sources.nifti.gzip.open", lambda path: opened.append(path) or real(path))
     source = open_source(tmp_path / "a.nii.gz")
     assert opened == []
     for _ in range(3):

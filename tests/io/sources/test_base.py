@@ -10,12 +10,13 @@ import imagecodecs
 import nibabel
 import numpy as np
 import pytest
+import SimpleITK
 import tifffile
 from image_arrays import RGB, stack, whole
 from skimage.io import imsave
 
 from monai_unet.io import check_finite, count_sections, open_source
-from monai_unet.io.source import unit_name
+from monai_unet.io.sources import unit_name
 
 try:
     import numcodecs
@@ -160,6 +161,37 @@ class TestNifti2BigEndian(TestNifti):
         header = nibabel.Nifti2Header(endianness=">")
         header.set_data_dtype(array.dtype)
         nibabel.save(nibabel.Nifti2Image(array.T, np.eye(4), header), path)
+
+
+class TestMha(SourceContract):
+    name = "a.mha"
+    dtypes = ("uint8", "int16", "uint16", "float32", "float64")
+    compressed = False
+
+    def write(self, path, array):
+        image = SimpleITK.GetImageFromArray(array)
+        image.SetSpacing((4.0, 4.0, 50.0))
+        SimpleITK.WriteImage(image, str(path), self.compressed)
+
+
+class TestCompressedMha(TestMha):
+    compressed = True
+
+
+class TestMhd(TestMha):
+    name = "a.mhd"
+
+    def damage(self, path):
+        SourceContract.damage(self, path.with_suffix(".raw"))
+
+
+class TestNrrd(TestMha):
+    name = "a.nrrd"
+
+
+class TestCompressedNrrd(TestMha):
+    name = "a.nrrd"
+    compressed = True
 
 
 @needs_zarr
@@ -332,7 +364,7 @@ def test_a_missing_file_and_a_folder_are_told_apart(tmp_path):
     (tmp_path / "a.tif").mkdir()
     with pytest.raises(FileNotFoundError, match=r"b.tif does not exist"):
         open_source(tmp_path / "b.tif")
-    with pytest.raises(FileNotFoundError, match=r"a.tif is a folder and no Zarr"):
+    with pytest.raises(FileNotFoundError, match=r"a.tif is a folder but not a Zarr"):
         open_source(tmp_path / "a.tif")
 
 

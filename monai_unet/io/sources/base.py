@@ -1,4 +1,4 @@
-"""Images read box by box, never whole: `open_source` takes TIFF, OME-Zarr, plain Zarr, NIfTI and PNG."""
+"""What every reader of image files promises: boxes of pixels, never the whole image."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from typing import Any
 import numpy as np
 
 Box = tuple[slice, slice, slice]
-
-SOURCE_SUFFIXES = (".tif", ".tiff", ".nii", ".nii.gz", ".png", ".zarr")
 
 # names as NGFF has them, with their length in metres; what the formats write instead stands in `unit_name`
 METRES = {
@@ -117,87 +115,6 @@ class ImageSource(ABC):
 
     @abstractmethod
     def _read(self, box: Box) -> np.ndarray: ...
-
-
-def open_source(path: str | os.PathLike[str]) -> ImageSource:
-    """An image file, ready to be read box by box.
-
-    Args:
-        path: a TIFF (pages of one size; tiled, striped, BigTIFF, OME, ImageJ), a folder with OME-Zarr or a Zarr array
-            (versions 2 and 3), a NIfTI (its third axis counts the sections; a `.nii.gz` is unpacked into the folder for
-            temporary files at the first read) or a PNG (kept in memory as a whole).
-
-    Raises:
-        FileNotFoundError: when there is nothing, or a folder that is no Zarr.
-        PermissionError: when it may not be read.
-        ValueError: when it is no image of these kinds, damaged, or its sections differ in size.
-
-    Example:
-        >>> source = open_source("train-volume.tif")  # doctest: +SKIP
-        >>> source.read((slice(0, 1), slice(100, 200), slice(0, 50))).shape  # doctest: +SKIP
-        (1, 1, 100, 50)
-    """
-    path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist; expected an image ({', '.join(SOURCE_SUFFIXES)})")
-    if not os.access(path, os.R_OK):
-        raise PermissionError(f"{path} may not be read by this user; give yourself the right (chmod u+r)")
-    kind = _source_type(path)
-    if path.is_file() and path.stat().st_size == 0:
-        raise ValueError(f"{path} cannot be read as an image: it is empty; fetch or copy it again")
-    try:
-        return kind(path)
-    except ImportError:
-        raise
-    except Exception as error:  # as in `read`
-        raise ValueError(f"{path} cannot be read as an image: {error}") from error
-
-
-def _source_type(path: Path) -> type[ImageSource]:
-    if path.is_dir():
-        if path.suffix.lower() == ".zarr" or any(
-            (path / name).is_file() for name in ("zarr.json", ".zarray", ".zgroup")
-        ):
-            from monai_unet.io.zarr_source import ZarrSource
-
-            return ZarrSource
-        raise FileNotFoundError(
-            f"{path} is a folder and no Zarr; expected an image file ({', '.join(SOURCE_SUFFIXES)})"
-        )
-    name = path.name.lower()
-    if name.endswith((".tif", ".tiff")):
-        from monai_unet.io.tiff_source import TiffSource
-
-        return TiffSource
-    if name.endswith((".nii", ".nii.gz")):
-        from monai_unet.io.nifti_source import NiftiSource
-
-        return NiftiSource
-    if name.endswith(".png"):
-        return PngSource
-    raise ValueError(f"{path}: its type is not known; {', '.join(SOURCE_SUFFIXES)} are")
-
-
-class PngSource(ImageSource):
-    """A PNG; read whole, as its compression allows no other way, and kept."""
-
-    def _open(self) -> np.ndarray:
-        import imagecodecs  # Pillow makes 8 bits of 16-bit colour, and refuses more than 179 million pixels
-
-        picture = imagecodecs.png_decode(self.path.read_bytes())
-        if picture.ndim == 3 and picture.shape[-1] not in (1, 3):
-            raise ValueError(
-                f"it has the shape {picture.shape}; expected grey or RGB without transparency: save it as one of these"
-            )
-        return picture.reshape(*picture.shape[:2], -1).transpose(2, 0, 1)[:, None]
-
-    def _describe(self) -> ImageInfo:
-        channels, _, height, width = self._file.shape
-        return ImageInfo(self.path, (1, height, width), channels, self._file.dtype, ndim=2)
-
-    def _read(self, box: Box) -> np.ndarray:
-        sections, rows, columns = box
-        return self._file[:, sections, rows, columns]
 
 
 def check_finite(block: np.ndarray, name: str | os.PathLike[str], box: Box) -> None:

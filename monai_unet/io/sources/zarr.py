@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from monai_unet.io.source import METRES, Box, ImageInfo, ImageSource, unit_name
+from monai_unet.io.sources.base import METRES, Box, ImageInfo, ImageSource, unit_name
 
 NEEDS_ZARR = "needs the package zarr, for Python 3.11 and later: pip install 'monai-unet[large]'"
 

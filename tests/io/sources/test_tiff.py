@@ -5,7 +5,8 @@ import pytest
 import tifffile
 from image_arrays import RGB, stack, whole
 
-from monai_unet.io import open_source, tiff_source
+from monai_unet.io import open_source
+from monai_unet.io.sources import tiff as tiff_source
 
 
 @pytest.mark.parametrize(

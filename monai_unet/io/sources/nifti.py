@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from monai_unet.io.source import Box, ImageInfo, ImageSource, unit_name
+from monai_unet.io.sources.base import Box, ImageInfo, ImageSource, unit_name
 
 
 class NiftiSource(ImageSource):

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from monai_unet.io.source import METRES, Box, ImageInfo, ImageSource, unit_name
+from monai_unet.io.sources.base import METRES, Box, ImageInfo, ImageSource, unit_name
 
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage

@@ -1,0 +1,15 @@
+"""Images read box by box, whatever their format."""
+
+from monai_unet.io.sources.base import METRES, Box, ImageInfo, ImageSource, check_finite, unit_name
+from monai_unet.io.sources.open import SOURCE_SUFFIXES, open_source
+
+__all__ = [
+    "METRES",
+    "SOURCE_SUFFIXES",
+    "Box",
+    "ImageInfo",
+    "ImageSource",
+    "check_finite",
+    "open_source",
+    "unit_name",
+]

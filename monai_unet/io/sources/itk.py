@@ -1,0 +1,71 @@
+"""MetaImage (MHA, MHD) and NRRD, read box by box through SimpleITK."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from monai_unet.io.sources.base import Box, ImageInfo, ImageSource
+
+# x and y of ITK's world point to the patient's left and back, those of NIfTI to the right and front
+_TO_NIFTI = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+class ItkSource(ImageSource):
+    """A grey MHA, MHD or NRRD, of two or three axes, in millimetres.
+
+    SimpleITK reads a box of an uncompressed MetaImage alone; of other files it unpacks the whole each time.
+    """
+
+    def _open(self) -> Any:
+        import SimpleITK
+
+        reader = SimpleITK.ImageFileReader()
+        reader.SetFileName(str(self.path))
+        reader.ReadImageInformation()
+        return reader
+
+    def _describe(self) -> ImageInfo:
+        import SimpleITK
+
+        reader = self._file
+        size = reader.GetSize()
+        if len(size) not in (2, 3) or reader.GetNumberOfComponents() != 1:
+            raise ValueError(
+                f"it has the shape {size[::-1]} with {reader.GetNumberOfComponents()} components; expected one grey "
+                "picture or volume: save each volume, and each channel, in its own file"
+            )
+        empty = SimpleITK.Image([1] * len(size), reader.GetPixelID())
+        width, height, depth = (*size, 1)[:3]
+        return ImageInfo(
+            self.path,
+            (depth, height, width),
+            1,
+            SimpleITK.GetArrayViewFromImage(empty).dtype,
+            ndim=len(size),
+            spacing=tuple(reversed((*reader.GetSpacing(), 1.0)[:3])),  # type: ignore[arg-type]
+            unit="millimeter",
+            affine=_affine(reader, len(size)),
+        )
+
+    def _read(self, box: Box) -> np.ndarray:
+        import SimpleITK
+
+        num_axes = self.info.ndim
+        starts, extent = [int(part.start) for part in box], [int(part.stop - part.start) for part in box]
+        if 0 in extent:
+            return np.empty((1, *extent), self.info.dtype)
+        reader = self._open()  # a reader keeps the box, and several threads may read
+        reader.SetExtractIndex(starts[::-1][:num_axes])
+        reader.SetExtractSize(extent[::-1][:num_axes])
+        return SimpleITK.GetArrayFromImage(reader.Execute()).reshape(1, *extent)
+
+
+def _affine(reader: Any, num_axes: int) -> np.ndarray:
+    """From voxels (x, y, z) to millimetres as NIfTI has it."""
+    affine = np.eye(4)
+    direction = np.array(reader.GetDirection()).reshape(num_axes, num_axes)
+    affine[:num_axes, :num_axes] = direction * np.array(reader.GetSpacing())
+    affine[:num_axes, 3] = reader.GetOrigin()
+    return _TO_NIFTI @ affine

@@ -1,0 +1,75 @@
+"""The reader for an image file: TIFF, OME-Zarr, plain Zarr, NIfTI, PNG, MetaImage or NRRD."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from pathlib import Path
+
+from monai_unet.io.sources.base import ImageSource
+
+# the module and the class for each ending; a module imports its format's package when it opens a file
+_READERS = {
+    ".tif": ("tiff", "TiffSource"),
+    ".tiff": ("tiff", "TiffSource"),
+    ".nii": ("nifti", "NiftiSource"),
+    ".nii.gz": ("nifti", "NiftiSource"),
+    ".png": ("png", "PngSource"),
+    ".mha": ("itk", "ItkSource"),
+    ".mhd": ("itk", "ItkSource"),
+    ".nrrd": ("itk", "ItkSource"),
+    ".zarr": ("zarr", "ZarrSource"),
+}
+SOURCE_SUFFIXES = tuple(_READERS)
+
+
+def open_source(path: str | os.PathLike[str]) -> ImageSource:
+    """An image file, ready to be read box by box.
+
+    Args:
+        path: a TIFF (pages of one size; tiled, striped, BigTIFF, OME, ImageJ), a folder with OME-Zarr or a Zarr array
+            (versions 2 and 3), a NIfTI (its third axis counts the sections; a `.nii.gz` is unpacked into the folder for
+            temporary files at the first read), a PNG (kept in memory as a whole), or a MetaImage or NRRD (read by
+            SimpleITK).
+
+    Raises:
+        FileNotFoundError: when there is nothing, or a folder that is no Zarr.
+        PermissionError: when it may not be read.
+        ValueError: when it is no image of these kinds, damaged, or its sections differ in size.
+
+    Example:
+        >>> source = open_source("train-volume.tif")  # doctest: +SKIP
+        >>> source.read((slice(0, 1), slice(100, 200), slice(0, 50))).shape  # doctest: +SKIP
+        (1, 1, 100, 50)
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist; expected an image ({', '.join(SOURCE_SUFFIXES)})")
+    if not os.access(path, os.R_OK):
+        raise PermissionError(f"{path} may not be read by this user; give yourself the right (chmod u+r)")
+    kind = _source_type(path)
+    if path.is_file() and path.stat().st_size == 0:
+        raise ValueError(f"{path} cannot be read as an image: it is empty; fetch or copy it again")
+    try:
+        return kind(path)
+    except ImportError:
+        raise
+    except Exception as error:  # as in `read`
+        raise ValueError(f"{path} cannot be read as an image: {error}") from error
+
+
+def _source_type(path: Path) -> type[ImageSource]:
+    if path.is_dir():
+        is_zarr = any((path / name).is_file() for name in ("zarr.json", ".zarray", ".zgroup"))
+        suffix = ".zarr" if is_zarr or path.suffix.lower() == ".zarr" else None
+        if suffix is None:
+            raise FileNotFoundError(
+                f"{path} is a folder but not a Zarr; expected an image file ({', '.join(SOURCE_SUFFIXES)})"
+            )
+    else:
+        name = path.name.lower()
+        suffix = next((each for each in SOURCE_SUFFIXES if each != ".zarr" and name.endswith(each)), None)
+        if suffix is None:
+            raise ValueError(f"{path}: its type is not known; {', '.join(SOURCE_SUFFIXES)} are")
+    module, reader = _READERS[suffix]
+    return getattr(importlib.import_module(f"monai_unet.io.sources.{module}"), reader)
