@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from monai_unet.data.isbi2012 import LABELS, VOLUME, check_isbi2012
 from monai_unet.data.split import split_sections
-from monai_unet.io.stack import count_sections, image_files, stem
+from monai_unet.io.stack import READ_SUFFIXES, count_sections, list_images, stem
 
 _SEQUENCE = re.compile(r"\d{2}")
 _LAYOUTS = (
@@ -63,20 +64,41 @@ def labelled_files(dataset_dir: str | Path, partly_annotated: Sequence[str] = ()
     return [{**pair, "partly_annotated": pair["name"] in partly_annotated} for pair in found]
 
 
-def _paired_by_name(folder: Path) -> list[dict[str, Any]]:
-    images, labels = ({stem(file): file for file in image_files(folder / part)} for part in ("images", "labels"))
-    alone = sorted(set(images) ^ set(labels))
-    if alone:
-        name = alone[0]
-        file, other = (images[name], "labels") if name in images else (labels[name], "images")
-        raise FileNotFoundError(
-            f"{file} has no partner of the same name in {folder / other}"
-            + (f", and {len(alone) - 1} more files lack one" if len(alone) > 1 else "")
-            + "; each image needs its label: images/a.tif and labels/a.tif (or .png)"
-        )
-    return [
-        {"image": file, "label": labels[name], "name": name, "sequence": ""} for name, file in sorted(images.items())
+def pair_by_name(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
+    """The images in `folder/images` with their labels in `folder/labels`, and what is wrong with the other files.
+
+    Returns:
+        The pairs, as `labelled_files` has them; and a message for each file without a partner, or with a name that
+        another file has too.
+    """
+    named: dict[str, dict[str, list[str]]] = {part: defaultdict(list) for part in ("images", "labels")}
+    for part, files in named.items():
+        for file in list_images(folder / part):
+            files[stem(file)].append(file)
+    problems = []
+    for part, other in (("images", "labels"), ("labels", "images")):
+        for name, same in sorted(named[part].items()):
+            if len(same) > 1:
+                problems.append(f"{', '.join(same)}: several files of one name; keep one of them")
+            if name not in named[other]:
+                problems.append(
+                    f"{same[0]} has no partner in {folder / other}: expected {name} there, with any of the endings "
+                    f"{', '.join(READ_SUFFIXES)}"
+                )
+    both = sorted(set(named["images"]) & set(named["labels"]))
+    pairs = [
+        {"image": named["images"][name][0], "label": named["labels"][name][0], "name": name, "sequence": ""}
+        for name in both
     ]
+    return pairs, problems
+
+
+def _paired_by_name(folder: Path) -> list[dict[str, Any]]:
+    pairs, problems = pair_by_name(folder)
+    if problems:
+        more = f" (and {len(problems) - 1} more files)" if len(problems) > 1 else ""
+        raise FileNotFoundError(f"{problems[0]}{more}; each image needs its label: images/a.tif and labels/a.tif")
+    return pairs
 
 
 def _challenge_frames(folder: Path, sequence: str) -> list[dict[str, Any]]:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 from monai.data import CacheDataset
-from skimage.measure import label as connected_components
 
+from monai_unet.data.labels import cells_of, check_values, class_map, whole_labels
 from monai_unet.io import read_stack
 
 
@@ -27,10 +27,9 @@ def read_labelled_sections(
     Args:
         image: grey image file, as `read_stack` reads it.
         label: label file of the same shape.
-        instances: True for one integer a cell, 0 for background; False for a map of classes. A section whose cells all
-            have one number is a mask, as annotation tools draw it: its 4-connected parts are the cells.
-        num_classes: of a map of classes, which holds 0 (background) to num_classes - 1. A map of two classes may have
-            any two values, as 0 and 255; the smaller one is background.
+        instances: True for one integer per cell, 0 for background; False for a map of classes. See
+            `monai_unet.data.labels` for what the files may hold.
+        num_classes: of a map of classes.
         ignore_label: the value of pixels of which nothing is known.
         partly_annotated: only some cells are labelled, so nothing is known of the background.
 
@@ -49,22 +48,13 @@ def read_labelled_sections(
             f"{image} has the shape {pixels.shape} and its labels {label} have {labels.shape}; "
             "expected one label pixel for each pixel, section by section"
         )
-    ignore = np.zeros(labels.shape, bool) if ignore_label is None else labels == ignore_label
-    known = labels[~ignore]
-    if instances:
-        if (known % 1).any() or known.min(initial=0) < 0:
-            raise ValueError(
-                f"{label} holds values of type {labels.dtype} that are negative or not whole; "
-                "expected one whole number a cell, 0 for background"
-            )
-        cells = np.stack([_cells(section) for section in np.where(ignore, 0, labels)])
-        classes = (cells > 0).astype(np.float32)
-    else:
-        some = known.min() if known.size else 0  # the place of unknown pixels, which mask the result again
-        classes = np.where(ignore, 0, _classes(np.where(ignore, some, labels), num_classes, label))
-        cells = np.stack([connected_components(section, connectivity=1) for section in classes]).astype(np.int32)
-    if partly_annotated:
-        ignore |= cells == 0
+    labels = whole_labels(labels, label)
+    known = np.ones(labels.shape, bool) if ignore_label is None else labels != ignore_label
+    names = ("background", *(f"class {index}" for index in range(1, num_classes)))
+    check_values(np.unique(labels[known]).tolist(), instances, names, label)
+    classes = class_map(labels, known, instances, num_classes)
+    cells = np.stack([cells_of(*section, instances) for section in zip(labels, classes, strict=True)])
+    ignore = ~known | (cells == 0) if partly_annotated else ~known
     return [
         {
             "image": torch.from_numpy(pixels[index][None].astype(np.float32)),
@@ -75,28 +65,6 @@ def read_labelled_sections(
         }
         for index in range(len(pixels))
     ]
-
-
-def _cells(labels: np.ndarray) -> np.ndarray:
-    """One number a cell, where a section may be a mask."""
-    is_mask = len(np.unique(labels[labels > 0])) == 1
-    return (connected_components(labels > 0, connectivity=1) if is_mask else labels).astype(np.int32)
-
-
-def _classes(labels: np.ndarray, num_classes: int, path: str | Path) -> np.ndarray:
-    """A map of classes from what a file holds: its values, or which of two values."""
-    values = np.unique(labels)
-    if num_classes == 2 and len(values) <= 2:
-        return (labels == values[-1]) & (values[-1] > 0)
-    if len(values) > num_classes or values[0] < 0 or values[-1] >= num_classes or (values % 1).any():
-        shown = ", ".join(f"{value:g}" for value in values[:5]) + (", ..." if len(values) > 5 else "")
-        expected = (
-            "two, the larger one inside cells and the smaller one outside, as ISBI 2012 has 255 and 0"
-            if num_classes == 2
-            else f"whole numbers from 0 to {num_classes - 1}, a number a class"
-        )
-        raise ValueError(f"{path} holds {len(values)} different values ({shown}); expected {expected}")
-    return labels
 
 
 class SectionDataset(CacheDataset):

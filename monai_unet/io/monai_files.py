@@ -126,7 +126,9 @@ def check_range(array: np.ndarray, dtype: DtypeLike) -> None:
 
 
 def output_ext(input_dir: str | Path) -> str:
-    """How results are written: ".nii.gz" where the first image of a folder, or the one named, has an affine, else ".tif".
+    """How results are written: ".nii.gz" where the first image of a folder, or the one named, has an affine.
+
+    Otherwise ".tif".
 
     A folder that is not there gives ".tif": MONAI Label builds the transforms without one.
     """

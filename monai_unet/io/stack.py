@@ -54,9 +54,7 @@ def image_files(path: str | Path) -> list[str]:
         return [str(path)]
     if not path.is_dir():
         raise FileNotFoundError(f"{path} does not exist; expected an image file or a folder of images")
-    # names that start with a point are no images: what macOS leaves beside one, or a killed run behind itself
-    names = [file.name for file in path.iterdir() if not file.name.startswith(".")]
-    files = sorted(str(path / name) for name in names if name.lower().endswith(READ_SUFFIXES))
+    files = list_images(path)
     if not files:
         raise FileNotFoundError(f"{path} holds no image; expected {', '.join(READ_SUFFIXES)}")
     stems = [stem(file) for file in files]
@@ -66,6 +64,13 @@ def image_files(path: str | Path) -> list[str]:
             f"{path} holds several images named {', '.join(twice)}: their results would overwrite each other"
         )
     return files
+
+
+def list_images(folder: Path) -> list[str]:
+    """The image files of a folder in the order of their names, several of one stem included."""
+    # a name that starts with a point is not an image: macOS leaves such files, and so do runs that are killed
+    names = [file.name for file in folder.iterdir() if file.is_file() and not file.name.startswith(".")]
+    return sorted(str(folder / name) for name in names if name.lower().endswith(READ_SUFFIXES))
 
 
 def stem(path: str | Path) -> str:

@@ -12,8 +12,9 @@ from typing import Any, Literal
 import numpy as np
 from skimage.measure import label as connected_components
 
-from monai_unet.data.labelled_files import labelled_files
-from monai_unet.io import image_files, open_source, read_stack, stem
+from monai_unet.data.labelled_files import labelled_files, pair_by_name
+from monai_unet.data.labels import cells_of, check_values, class_map, few, whole_labels
+from monai_unet.io import open_source, read_stack, stem
 
 LabelKind = Literal["instances", "masks", "classes"]
 
@@ -89,23 +90,20 @@ class Survey:
 
 @dataclass(frozen=True)
 class _Section:
-    """Of one section: where it is, its grey values' range, and of its known label pixels each value with its count.
+    """Of one section: where it is, its size and grey values' range, known pixels, those of each class and cell.
 
-    `part_sizes` are of the 4-connected parts of one value, `mask_sizes` of those of the larger one of two values.
+    `num_numbers` are the numbers in the labels besides 0, and `num_parts` their 4-connected parts, where cells are
+    numbered; 0 in a mask and in a map of classes.
     """
 
-    file: int
     where: str
     size: tuple[int, int]
     range: tuple[float, float]
-    counts: dict[int, int]
-    part_sizes: tuple[int, ...]
-    mask_sizes: tuple[int, ...]
-
-    @property
-    def is_mask(self) -> bool:
-        """Whether all cells have one number: then they are the parts, as `read_labelled_sections` takes them."""
-        return sum(value > 0 for value in self.counts) == 1
+    num_known: int
+    class_pixels: tuple[int, ...]
+    cell_sizes: tuple[int, ...]
+    num_numbers: int
+    num_parts: int
 
 
 def survey_folder(
@@ -144,43 +142,41 @@ def survey_folder(
     unknown = sorted(set(partly_annotated) - {pair["name"] for pair in pairs})
     problems += [f"{name}: named as partly annotated, and there is no such image" for name in unknown]
 
+    labels_of = {index: _read_labels(pair["label"], problems) for index, pair in enumerate(pairs)}
+    values = {
+        index: np.unique(found if ignore_label is None else found[found != ignore_label]).tolist()
+        for index, found in labels_of.items()
+        if found is not None
+    }
+    num_values = max(map(len, values.values()), default=0)
+    kind = _kind(num_values, len(names), labels)
     rng = np.random.default_rng(0)
     sections: list[_Section] = []
     dtypes: dict[str, list[str]] = defaultdict(list)
     samples: list[np.ndarray] = []
     depths = []
     for index, pair in enumerate(pairs):
-        pixels, found = _read(pair["image"], _TO_GREY, problems), _read(pair["label"], _TO_NUMBERS, problems)
+        pixels, label = _read(pair["image"], _TO_GREY, problems), labels_of[index]
         depths.append(1 if pixels is None else len(pixels))
         if pixels is not None:
             dtypes[str(pixels.dtype)].append(pair["name"])
             samples.append(_sample(pixels, _SAMPLE // len(pairs), rng))
-        if found is not None:
-            found = _whole(found, pair["label"], problems)
-        if pixels is not None and found is not None:
-            if pixels.shape == found.shape:
-                sections += _sections(index, pair["image"], pixels, found, ignore_label)
+        if label is not None:
+            try:
+                check_values(values[index], kind == "instances", names, pair["label"])
+            except ValueError as error:
+                problems.append(str(error))
+                continue
+        if pixels is not None and label is not None:
+            if pixels.shape == label.shape:
+                partly = pair["name"] in partly_annotated
+                sections += _sections(pair["image"], pixels, label, ignore_label, partly, kind, len(names))
             else:
                 problems.append(
-                    f"{pair['image']} has the shape {_shape(pixels)} and its label {_shape(found)}; "
+                    f"{pair['image']} has the shape {_shape(pixels)} and its label {_shape(label)}; "
                     "one label pixel for each pixel is needed"
                 )
 
-    by_file: dict[int, list[_Section]] = defaultdict(list)
-    for section in sections:
-        by_file[section.file].append(section)
-    values = {file: sorted({value for section in found for value in section.counts}) for file, found in by_file.items()}
-    num_values = max((len(found) for found in values.values()), default=0)
-    kind = _kind(num_values, len(names), labels)
-    for file, different in values.items():
-        problems += _value_problems(different, kind, names, pairs[file]["label"])
-
-    partly = {index for index, pair in enumerate(pairs) if pair["name"] in partly_annotated}
-    class_pixels = [
-        _class_pixels(section.counts, kind, len(names), values[section.file], section.file in partly)
-        for section in sections
-    ]
-    cell_sizes = [_cell_sizes(section, kind) for section in sections]
     grey = np.concatenate(samples).astype(np.float64) if samples else np.zeros(1)
     low, high = np.quantile(grey, (_CUT, 1 - _CUT), method="nearest")
     kept = grey[(grey >= low) & (grey <= high)]
@@ -203,8 +199,8 @@ def survey_folder(
         kind=kind,
         num_values=num_values,
         classes=names,
-        class_pixels=tuple(class_pixels),
-        cell_sizes=tuple(cell_sizes),
+        class_pixels=tuple(section.class_pixels for section in sections),
+        cell_sizes=tuple(section.cell_sizes for section in sections),
         problems=(),
         warnings=(),
     )
@@ -240,35 +236,11 @@ def _check_names(names: Sequence[str], given: bool, labels: str | None) -> None:
 def _pairs(folder: Path, problems: list[str]) -> tuple[list[dict[str, Any]], str]:
     """Images with their labels, and where the images lie; files without a partner become problems."""
     if not ((folder / "images").is_dir() and (folder / "labels").is_dir()):
-        found = labelled_files(folder)
-        return found, found[0]["sequence"]
-    by_stem: dict[str, dict[str, list[str]]] = {}
-    for part in ("images", "labels"):
-        by_stem[part] = defaultdict(list)
-        try:
-            files = image_files(folder / part)
-        except ValueError:  # several of one name, which are named below
-            files = [file for path in sorted((folder / part).iterdir()) if path.is_file() for file in _images(path)]
-        for file in files:
-            by_stem[part][stem(file)].append(file)
-    images, labels = by_stem["images"], by_stem["labels"]
-    for part, own, other in (("labels", images, labels), ("images", labels, images)):
-        for name, files in sorted(own.items()):
-            if len(files) > 1:
-                problems.append(f"{', '.join(files)}: several files of one name; keep one of them")
-            if name not in other:
-                problems.append(f"{files[0]} has no partner in {folder / part}: expected {name} with any ending there")
-    both = sorted(set(images) & set(labels))
-    return [
-        {"image": images[name][0], "label": labels[name][0], "name": name, "sequence": ""} for name in both
-    ], "images"
-
-
-def _images(path: Path) -> list[str]:
-    try:
-        return [] if path.name.startswith(".") or stem(path) == path.name else image_files(path)
-    except FileNotFoundError:
-        return []
+        pairs = labelled_files(folder)
+        return pairs, pairs[0]["sequence"] or Path(pairs[0]["image"]).name
+    pairs, wrong = pair_by_name(folder)
+    problems += wrong
+    return pairs, "images"
 
 
 def _read(path: str, convert: str, problems: list[str]) -> np.ndarray | None:
@@ -288,54 +260,50 @@ def _sample(pixels: np.ndarray, count: int, rng: np.random.Generator) -> np.ndar
     return flat if flat.size <= count else flat[rng.integers(flat.size, size=count)]
 
 
-def _whole(labels: np.ndarray, path: str, problems: list[str]) -> np.ndarray | None:
-    """Labels as integers."""
-    if labels.dtype.kind == "f":
-        broken = np.unique(labels[labels % 1 != 0])
-        if broken.size:
-            shown = ", ".join(f"{value:g}" for value in broken[:3]) + (", ..." if broken.size > 3 else "")
-            problems.append(
-                f"{path} holds values that are not whole ({shown}); expected numbers of cells or classes: was it "
-                "resized or smoothed, or is it a probability? Use the labels from before that, or threshold it"
-            )
-            return None
-    if labels.max() > np.iinfo(np.int32).max:
-        problems.append(
-            f"{path} holds values up to {labels.max():g}; expected numbers below 2**31: number the cells anew"
-        )
+def _read_labels(path: str, problems: list[str]) -> np.ndarray | None:
+    labels = _read(path, _TO_NUMBERS, problems)
+    try:
+        return None if labels is None else whole_labels(labels, path)
+    except ValueError as error:
+        problems.append(str(error))
         return None
-    return labels.astype(np.int64)
 
 
 def _sections(
-    index: int, image: str, pixels: np.ndarray, labels: np.ndarray, ignore_label: int | None
+    image: str,
+    pixels: np.ndarray,
+    labels: np.ndarray,
+    ignore_label: int | None,
+    partly_annotated: bool,
+    kind: LabelKind,
+    num_classes: int,
 ) -> list[_Section]:
+    """What training will see of a file: the same rules, of `monai_unet.data.labels`."""
     known = np.ones(labels.shape, bool) if ignore_label is None else labels != ignore_label
-    values = np.unique(labels[known])
-    found = []
+    classes = class_map(labels, known, kind == "instances", num_classes)
+    sections = []
     for number, section in enumerate(labels):
-        numbers, counts = np.unique(section[known[number]], return_counts=True)
-        parts = _part_sizes(np.where(known[number], section, 0))
-        # in a file of two values the smaller one is background, 0 or not
-        is_shifted = len(values) == 2 and values[0] > 0
-        mask = _part_sizes((section == values[-1]) & known[number]) if is_shifted else parts
-        found.append(
+        cells = cells_of(section, classes[number], kind == "instances")
+        counts = np.bincount(classes[number][known[number]], minlength=num_classes)
+        if partly_annotated:
+            counts[0] = 0
+        sizes = np.bincount(cells.ravel())[1:]
+        numbers = np.unique(section[classes[number] > 0])
+        numbered = kind == "instances" and len(numbers) > 1
+        parts = connected_components(cells, background=0, connectivity=1).max() if numbered else 0
+        sections.append(
             _Section(
-                file=index,
                 where=f"{image}, section {number}" if len(labels) > 1 else image,
                 size=(section.shape[0], section.shape[1]),
                 range=(float(pixels[number].min()), float(pixels[number].max())),
-                counts=dict(zip(numbers.tolist(), counts.tolist(), strict=True)),
-                part_sizes=parts,
-                mask_sizes=mask,
+                num_known=int(known[number].sum()),
+                class_pixels=tuple(counts.tolist()),
+                cell_sizes=tuple(sizes[sizes > 0].tolist()),
+                num_numbers=len(numbers) if numbered else 0,
+                num_parts=int(parts),
             )
         )
-    return found
-
-
-def _part_sizes(labels: np.ndarray) -> tuple[int, ...]:
-    components = connected_components(labels, background=0, connectivity=1)
-    return tuple(np.bincount(components.ravel())[1:].tolist())
+    return sections
 
 
 def _kind(num_values: int, num_classes: int, labels: str | None) -> LabelKind:
@@ -344,48 +312,10 @@ def _kind(num_values: int, num_classes: int, labels: str | None) -> LabelKind:
     return "instances" if labels == "instances" or num_values > 2 else "masks"
 
 
-def _value_problems(values: list[int], kind: LabelKind, classes: Sequence[str], path: str) -> list[str]:
-    negative = [value for value in values if value < 0]
-    if negative:
-        return [
-            f"{path} holds negative values ({_few(negative)}); expected 0 and above: if these pixels are not known, "
-            f"give --ignore_label {negative[0]}"
-        ]
-    beyond = [value for value in values if value >= len(classes)]
-    two_values = len(classes) == 2 and len(values) <= 2
-    if kind == "classes" and beyond and not two_values:
-        return [
-            f"{path} holds {_few(beyond)}; with {len(classes)} classes ({', '.join(classes)}) expected 0 to "
-            f"{len(classes) - 1}: name the others, renumber them, or give --ignore_label for pixels that are not known"
-        ]
-    return []
-
-
-def _class_pixels(
-    counts: dict[int, int], kind: LabelKind, num_classes: int, values_of_file: list[int], partly_annotated: bool
-) -> tuple[int, ...]:
-    """Pixels of each class, by the rules of `read_labelled_sections`."""
-    if kind == "classes" and not (num_classes == 2 and len(values_of_file) <= 2):
-        pixels = [counts.get(index, 0) for index in range(num_classes)]
-    else:
-        inside = 0 if kind == "instances" or len(values_of_file) < 2 else values_of_file[0]
-        foreground = sum(count for value, count in counts.items() if value > max(inside, 0))
-        pixels = [sum(counts.values()) - foreground, foreground]
-    return (0, *pixels[1:]) if partly_annotated else tuple(pixels)
-
-
-def _cell_sizes(section: _Section, kind: LabelKind) -> tuple[int, ...]:
-    if kind != "instances":
-        return section.mask_sizes
-    if section.is_mask:
-        return section.part_sizes
-    return tuple(count for value, count in section.counts.items() if value > 0)
-
-
 def _type_problems(dtypes: dict[str, list[str]]) -> list[str]:
     if len(dtypes) < 2:
         return []
-    found = "; ".join(f"{len(names)} of {dtype} ({_few(names)})" for dtype, names in sorted(dtypes.items()))
+    found = "; ".join(f"{len(names)} of {dtype} ({few(names)})" for dtype, names in sorted(dtypes.items()))
     return [
         f"the images differ in type: {found}. One pair of numbers normalises them all, so grey values have to mean the "
         "same in each: export them anew in one type, without stretching the contrast, or make a bundle for each type"
@@ -420,31 +350,26 @@ def _judge_classes(found: Survey, sections: list[_Section], problems: list[str],
     empty = [
         section.where
         for section, pixels in zip(sections, found.class_pixels, strict=True)
-        if not any(pixels[1:]) and section.counts
+        if not any(pixels[1:]) and section.num_known
     ]
     if 0 < len(empty) < len(sections):
         warnings.append(
-            f"{_few(empty)}: no {' or '.join(found.classes[1:])} labelled; good where there is none, wrong where the "
+            f"{few(empty)}: no {' or '.join(found.classes[1:])} labelled; good where there is none, wrong where the "
             "label was forgotten"
         )
-    unknown = [section.where for section in sections if not section.counts]
+    unknown = [section.where for section in sections if not section.num_known]
     if unknown:
-        warnings.append(f"{_few(unknown)}: nothing is known of any pixel, so nothing is learnt there")
+        warnings.append(f"{few(unknown)}: nothing is known of any pixel, so nothing is learnt there")
 
 
 def _judge_instances(sections: list[_Section], warnings: list[str]) -> None:
-    numbered = [section for section in sections if not section.is_mask]
-    numbers = sum(sum(value > 0 for value in section.counts) for section in numbered)
-    parts = sum(len(section.part_sizes) for section in numbered)
+    numbers = sum(section.num_numbers for section in sections)
+    parts = sum(section.num_parts for section in sections)
     if numbers and parts > _MANY_PARTS * numbers:
         warnings.append(
-            f"a number in the labels has {parts / numbers:.1f} separate parts in the mean, and a cell has one: if the "
+            f"a number in the labels has {parts / numbers:.1f} separate parts on average, and a cell has one: if the "
             "numbers are classes, name them (--classes background,a,b); if it is a mask with grey edges, threshold it"
         )
-
-
-def _few(items: Sequence[object]) -> str:
-    return ", ".join(str(item) for item in items[:5]) + (f" and {len(items) - 5} more" if len(items) > 5 else "")
 
 
 def _shape(array: np.ndarray) -> str:

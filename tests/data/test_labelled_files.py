@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from monai_unet.data import labelled_files, named, paths, split_files
+from monai_unet.data import labelled_files, named, paths, split_files, split_sections, write_synthetic
 
 
 def write(path, sections=1):
@@ -54,7 +54,7 @@ def test_images_and_labels_are_paired_by_name_whatever_their_ending(folders):
 
 def test_an_image_without_a_label_is_refused_by_name(folders):
     (folders / "labels" / "c.tif").unlink()
-    with pytest.raises(FileNotFoundError, match=r"c.tif has no partner of the same name in .*labels"):
+    with pytest.raises(FileNotFoundError, match=r"c.tif has no partner in .*labels"):
         labelled_files(folders)
 
 
@@ -120,3 +120,20 @@ def test_paths_are_told_once_and_in_order(challenge):
 
 def test_a_file_without_a_name_goes_by_its_path():
     assert named([{"image": "x/a.tif"}, {"image": "x/b.tif", "sections": [0, 2]}]) == "x/a.tif, x/b.tif [0, 2]"
+
+
+def test_a_folder_of_isbi_2012_is_one_file_of_many_sections(tmp_path):
+    write_synthetic(tmp_path, num_sections=6, size=64)
+    files = labelled_files(tmp_path)
+    assert [(file["name"], file["sequence"]) for file in files] == [("train-volume", "")]
+    parts = split_files(files, 1 / 6, None)
+    assert [[file["sections"] for file in part] for part in parts] == [
+        [list(part)] for part in split_sections(6, 1 / 6)
+    ]
+
+
+def test_a_folder_of_isbi_2012_is_checked(tmp_path):
+    write_synthetic(tmp_path, num_sections=6, size=64)
+    (tmp_path / "train-labels.tif").unlink()
+    with pytest.raises(FileNotFoundError, match=r"train-labels\.tif not found"):
+        labelled_files(tmp_path)

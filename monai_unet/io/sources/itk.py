@@ -44,7 +44,7 @@ class ItkSource(ImageSource):
             1,
             SimpleITK.GetArrayViewFromImage(empty).dtype,
             ndim=len(size),
-            spacing=tuple(reversed((*reader.GetSpacing(), 1.0)[:3])),  # type: ignore[arg-type]
+            spacing=tuple(reversed((*reader.GetSpacing(), 1.0)[:3])),
             unit="millimeter",
             affine=_affine(reader, len(size)),
         )

@@ -1,0 +1,116 @@
+"""What a label file may hold, and what it means: for training, and for the survey of a folder before it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from skimage.measure import label as connected_components
+
+_ROUNDING = 1e-4  # what the slope of a NIfTI may leave of a whole number
+
+
+def whole_labels(labels: np.ndarray, path: str | Path) -> np.ndarray:
+    """The labels as int64.
+
+    Raises:
+        ValueError: when there are values that are not whole, or too large to number cells with int32.
+    """
+    if labels.dtype.kind == "f":
+        rounded = np.rint(labels)
+        broken = np.unique(labels[np.abs(labels - rounded) > _ROUNDING])
+        if broken.size:
+            raise ValueError(
+                f"{path} holds values that are not whole ({few([f'{value:g}' for value in broken], 3)}); expected "
+                "numbers of cells or classes: was it resized or smoothed, or is it a probability? Use the labels from "
+                "before that, or threshold it"
+            )
+        labels = rounded
+    if labels.max(initial=0) > np.iinfo(np.int32).max:
+        raise ValueError(
+            f"{path} holds values up to {labels.max():g}; expected numbers below 2**31: renumber the cells"
+        )
+    return labels.astype(np.int64)
+
+
+def check_values(values: Sequence[int], instances: bool, classes: Sequence[str], path: str | Path) -> None:
+    """Refuse values that the labels of a file may not have.
+
+    Args:
+        values: the different ones of the known pixels, ascending.
+        instances: one integer per cell, 0 for background; else a map of classes, 0 to len(classes) - 1. A map of two
+            classes may have any two values, as 0 and 255; the larger one is foreground.
+        classes: their names, background first.
+        path: of the file, for the message.
+
+    Raises:
+        ValueError: with what is expected and what would work.
+    """
+    negative = [value for value in values if value < 0]
+    if negative:
+        raise ValueError(
+            f"{path} holds negative values ({few(negative)}); expected 0 and above: if these pixels are not known, "
+            f"give --ignore_label {negative[0]}"
+        )
+    beyond = [value for value in values if value >= len(classes)]
+    if instances or not beyond or (len(classes) == 2 and len(values) <= 2):
+        return
+    if len(classes) == 2:
+        raise ValueError(
+            f"{path} holds {len(values)} different values ({few(values)}); expected two, the larger one inside cells "
+            "and the smaller one outside, as ISBI 2012 has 255 and 0"
+        )
+    raise ValueError(
+        f"{path} holds {few(beyond)}; with {len(classes)} classes ({', '.join(classes)}) expected 0 to "
+        f"{len(classes) - 1}: name the others, renumber them, or give --ignore_label for pixels that are not known"
+    )
+
+
+def class_map(labels: np.ndarray, known: np.ndarray, instances: bool, num_classes: int) -> np.ndarray:
+    """The class of each pixel of a file, of values that have been checked; 0 where it is not known.
+
+    Args:
+        labels: whole numbers, (D, H, W).
+        known: whether a pixel's label counts, same shape.
+        instances: see `check_values`.
+        num_classes: of a map of classes.
+
+    Returns:
+        int64, same shape.
+    """
+    if instances:
+        return ((labels > 0) & known).astype(np.int64)
+    values = np.unique(labels[known])
+    if num_classes == 2 and len(values) <= 2:
+        inside = max(int(values[-1]), 1) if len(values) else 1
+        return ((labels == inside) & known).astype(np.int64)
+    return np.where(known, labels, 0)
+
+
+def cells_of(labels: np.ndarray, classes: np.ndarray, instances: bool) -> np.ndarray:
+    """The cells of one section, one number each: int32, (H, W).
+
+    A section whose cells all have one number is a mask, as annotation tools draw it: its 4-connected parts are the
+    cells. In a map of classes they are the 4-connected parts of one class.
+
+    Args:
+        labels: of the section.
+        classes: its part of `class_map`; 0 where nothing is known.
+        instances: see `check_values`.
+    """
+    numbered = np.where(classes > 0, labels, 0) if instances and not is_mask(labels[classes > 0]) else classes
+    if numbered is classes:
+        return connected_components(classes, background=0, connectivity=1).astype(np.int32)
+    return numbered.astype(np.int32)
+
+
+def is_mask(numbers: np.ndarray) -> bool:
+    """Whether all cells of a section have one number."""
+    return len(np.unique(numbers)) == 1
+
+
+def few(items: Sequence[object], number: int = 5) -> str:
+    """The first items, and how many more there are."""
+    more = f" and {len(items) - number} more" if len(items) > number else ""
+    return ", ".join(map(str, items[:number])) + more
