@@ -1,4 +1,4 @@
-"""Floor 4: the command `monai-unet`; it reads its arguments, calls the package, and says what came of it."""
+"""The command `monai-unet`; it reads its arguments, calls the package, and says what came of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Floor 0: let a command that fails end with the reason."""
+"""Let a command that fails end with the reason."""
 
 from __future__ import annotations
 

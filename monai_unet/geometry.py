@@ -1,4 +1,4 @@
-"""Floor 0: sizes, margins and mirrored indices of an unpadded U-Net; integers only.
+"""Sizes, margins and mirrored indices of an unpadded U-Net; integers only.
 
 Every number that other code needs about sizes (572, 388, 92 px, the lattice of 16) is derived here from two
 facts: how deep the network is, and how many 3x3 convolutions stand in a block.
@@ -95,46 +95,12 @@ class ValidGeometry:
         Raises:
             ValueError: when the tile is smaller than the stride, so that no step is left.
         """
-        return lattice_step(tile, self.stride)
-
-
-@dataclass(frozen=True)
-class PaddedGeometry:
-    """The same for a network whose output has the size of its input, as padded convolutions give it.
-
-    Args:
-        stride: product of its strides: the sizes it takes are multiples of it.
-        margin: pixels near the border of a tile that are not used, as they have seen padding; rounded up to the
-            stride. With a margin of its receptive field or more, tiles equal the network on the whole mirrored image.
-    """
-
-    stride: int
-    margin: int
-
-    def __post_init__(self) -> None:
-        if self.stride < 1 or self.margin < 0:
-            raise ValueError(f"stride {self.stride} and margin {self.margin}: 1 or more, and 0 or more")
-        object.__setattr__(self, "margin", self._round_up(self.margin))
-
-    def input_size_for(self, output: int) -> int:
-        """The smallest valid input whose output without the margins covers `output` pixels."""
-        return self._round_up(output + 2 * self.margin)
-
-    def step(self, tile: int) -> int:
-        """As `ValidGeometry.step`."""
-        return lattice_step(tile, self.stride)
-
-    def _round_up(self, size: int) -> int:
-        return -(-size // self.stride) * self.stride
-
-
-def lattice_step(tile: int, stride: int) -> int:
-    """The largest multiple of the stride that is not larger than the tile; an error when there is none."""
-    if tile < stride:
-        raise ValueError(
-            f"a tile of {tile} output pixels is smaller than the network's lattice of {stride}; take {stride} or more"
-        )
-    return tile // stride * stride
+        if tile < self.stride:
+            raise ValueError(
+                f"a tile of {tile} output pixels is smaller than the network's lattice of {self.stride}; take "
+                f"{self.stride} or more"
+            )
+        return tile // self.stride * self.stride
 
 
 def mirror(index: np.ndarray, size: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Floor 3: fetch, check and generate data sets; the data set of sections that the bundles train on."""
+"""Fetch, check and generate data sets; the data set of sections that the bundles train on."""
 
 from monai_unet.data.fetch import download, install_files, safe_extract
 from monai_unet.data.isbi2012 import StackSummary, check_isbi2012, default_dataset, prepare_isbi2012

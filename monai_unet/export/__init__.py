@@ -1,1 +1,1 @@
-"""Floor 3: a trained network for other programs: TorchScript, ONNX, BioImage.IO, each compared with the network."""
+"""A trained network for other programs: TorchScript, ONNX, BioImage.IO, each compared with the network."""

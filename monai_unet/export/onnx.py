@@ -12,7 +12,6 @@ from pathlib import Path
 import torch
 from torch.export import Dim
 
-from monai_unet.geometry import ValidGeometry
 from monai_unet.prediction.exported import SETTINGS, settings_text
 from monai_unet.prediction.model import Model
 
@@ -35,7 +34,6 @@ def write_onnx(model: Model, path: Path) -> None:
     except ImportError as error:
         raise ImportError("an export to ONNX needs more packages: pip install 'monai-unet[export]'") from error
     geometry = model.geometry
-    assert isinstance(geometry, ValidGeometry), "bundles hold unpadded networks"
     offset = 2 * geometry.convs_per_block
     sizes = {0: Dim("batch", min=1)}
     for axis in range(model.spatial_dims):

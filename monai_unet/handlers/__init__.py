@@ -1,4 +1,4 @@
-"""Floor 2: what the bundles hang on Ignite's engines beside MONAI's own handlers."""
+"""What the bundles hang on Ignite's engines beside MONAI's own handlers."""
 
 from monai_unet.handlers.checkpoints import LoadWeights, SaveBest, SaveLast
 from monai_unet.handlers.clip_gradients import ClipGradients

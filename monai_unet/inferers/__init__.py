@@ -1,4 +1,4 @@
-"""Floor 2: overlap-tile prediction, and what the network computes in."""
+"""Overlap-tile prediction, and what the network computes in."""
 
 from monai_unet.inferers.overlap_tile import OverlapTileInferer
 from monai_unet.inferers.precision import AutocastInferer, allow_tf32, compute_dtype

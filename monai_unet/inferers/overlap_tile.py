@@ -10,9 +10,9 @@ from monai.data import MetaTensor
 from monai.inferers import Inferer
 from tqdm import tqdm
 
+from monai_unet.geometry import ValidGeometry
 from monai_unet.inferers.rotations import check_rotations, mean_over_rotations
 from monai_unet.inferers.tiling import (
-    Geometry,
     Span,
     choose_tile,
     crop_to_tile,
@@ -38,7 +38,7 @@ class OverlapTileInferer(Inferer):
             network that knows its `bytes_per_pixel`.
         sw_batch_size: tiles of one input size that go through the network at once.
         spatial_dims: dimensions of the network. A 2-D network takes a volume section by section.
-        geometry: of the network; when left out, `network.geometry`. `PaddedGeometry` serves padded networks.
+        geometry: of the network; when left out, `network.geometry`.
         section_axis: for a volume and a 2-D network, the spatial axis that counts the sections; MONAI's readers put it
             last.
         sw_device: where tiles are computed; when left out, where the image lies.
@@ -68,7 +68,7 @@ class OverlapTileInferer(Inferer):
         memory: int | str = "2GB",
         sw_batch_size: int = 1,
         spatial_dims: int = 2,
-        geometry: Geometry | None = None,
+        geometry: ValidGeometry | None = None,
         section_axis: int = -1,
         sw_device: torch.device | str | None = None,
         device: torch.device | str | None = None,
@@ -150,7 +150,7 @@ class OverlapTileInferer(Inferer):
         return output
 
     def _tile(
-        self, sizes: Sequence[int], geometry: Geometry, network: Callable[..., torch.Tensor], device: torch.device
+        self, sizes: Sequence[int], geometry: ValidGeometry, network: Callable[..., torch.Tensor], device: torch.device
     ) -> Sequence[int]:
         if self.tile is not None:
             return self.tile

@@ -11,30 +11,11 @@ import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
 
-from monai_unet.geometry import mirror
-
-
-class Geometry(Protocol):
-    """What tiling has to know of a network; `monai_unet.geometry` has it for unpadded and for padded ones."""
-
-    @property
-    def stride(self) -> int:
-        """The lattice on which tiles must lie, pixels."""
-
-    @property
-    def margin(self) -> int:
-        """Context that the network reads on each side of its output, pixels."""
-
-    def input_size_for(self, output: int) -> int:
-        """The smallest input that gives `output` pixels or more."""
-
-    def step(self, tile: int) -> int:
-        """The largest distance of tiles of `tile` output pixels that keeps them on the lattice."""
+from monai_unet.geometry import ValidGeometry, mirror
 
 
 @dataclass(frozen=True)
@@ -55,7 +36,7 @@ class Span:
     before: int
 
 
-def spans(size: int, tile: int, geometry: Geometry, region: tuple[int, int] | None = None) -> list[Span]:
+def spans(size: int, tile: int, geometry: ValidGeometry, region: tuple[int, int] | None = None) -> list[Span]:
     """Tiles along an axis: on the network's lattice, each output pixel in one of them.
 
     Args:
@@ -111,7 +92,7 @@ def read_mirrored(
     return patch.contiguous()
 
 
-def crop_to_tile(prediction: torch.Tensor, tile: Sequence[Span], geometry: Geometry) -> torch.Tensor:
+def crop_to_tile(prediction: torch.Tensor, tile: Sequence[Span], geometry: ValidGeometry) -> torch.Tensor:
     """What a tile fills, (B, classes, *extent), of what the network put out for it; single precision or better."""
     for axis, span in enumerate(tile, start=2):
         # a padded network puts out its margin too; it has to go
@@ -121,7 +102,7 @@ def crop_to_tile(prediction: torch.Tensor, tile: Sequence[Span], geometry: Geome
     return prediction.to(torch.promote_types(prediction.dtype, torch.float32))
 
 
-def choose_tile(sizes: Sequence[int], geometry: Geometry, memory: int, bytes_per_pixel: float) -> tuple[int, ...]:
+def choose_tile(sizes: Sequence[int], geometry: ValidGeometry, memory: int, bytes_per_pixel: float) -> tuple[int, ...]:
     """The tile that predicts an image with the least work in a memory budget.
 
     Args:
@@ -155,7 +136,7 @@ def choose_tile(sizes: Sequence[int], geometry: Geometry, memory: int, bytes_per
     return best[1]
 
 
-def _divisions(size: int, geometry: Geometry) -> list[tuple[int, int, int]]:
+def _divisions(size: int, geometry: ValidGeometry) -> list[tuple[int, int, int]]:
     """The sensible tiles of an axis, largest first: output pixels, pixels of the largest input, of all inputs."""
     found: list[tuple[int, int, int]] = []
     for count in range(1, -(-size // geometry.stride) + 1):

@@ -1,4 +1,4 @@
-"""Floor 1: files. Imports nothing but NumPy; MONAI's part is `monai_unet.io.monai_files`.
+"""Files. Imports nothing but NumPy; MONAI's part is `monai_unet.io.monai_files`.
 
 Readers and writers of a format import its package when they are used: `monai_unet.io.zarr_store` and
 `monai_unet.io.convert` want the extra `large`.

@@ -1,1 +1,1 @@
-"""Floor 3: the bundles in MONAI Label's server. Only `app` and `writing` import MONAI Label, and run inside it."""
+"""The bundles in MONAI Label's server. Only `app` and `writing` import MONAI Label, and run inside it."""

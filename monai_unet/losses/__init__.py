@@ -1,4 +1,4 @@
-"""Floor 1: the loss, and what the trainer hands to it."""
+"""The loss, and what the trainer hands to it."""
 
 from monai_unet.losses.weighted_cross_entropy import PrepareWeightedBatch, WeightedCrossEntropyLoss
 

@@ -1,4 +1,4 @@
-"""Floor 1: the network, and its weights."""
+"""The network, and its weights."""
 
 from monai_unet.networks.original_unet import OriginalUNet
 from monai_unet.networks.weights import load_weights, read_checkpoint

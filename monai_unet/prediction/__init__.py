@@ -1,1 +1,1 @@
-"""Floor 3: predict images of any size from files to files, out of core, on one machine or many."""
+"""Predict images of any size from files to files, out of core, on one machine or many."""

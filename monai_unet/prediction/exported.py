@@ -31,7 +31,6 @@ def is_exported(path: str | Path) -> bool:
 def settings_text(model: Model) -> str:
     """What an exported network carries along: a model without its network, as JSON."""
     geometry = model.geometry
-    assert isinstance(geometry, ValidGeometry), "bundles hold unpadded networks"
     settings = {
         "depth": geometry.depth,
         "convs_per_block": geometry.convs_per_block,

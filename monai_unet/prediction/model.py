@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from monai_unet.inferers.tiling import Geometry
+from monai_unet.geometry import ValidGeometry
 from monai_unet.transforms.decoding import Decoding
 
 
@@ -31,7 +31,7 @@ class Model:
     """
 
     network: nn.Module
-    geometry: Geometry
+    geometry: ValidGeometry
     spatial_dims: int
     in_channels: int
     out_channels: int

@@ -1,4 +1,4 @@
-"""Floor 1: the page of an evaluation: pictures, learning curves and tables as one HTML file that needs nothing else."""
+"""The page of an evaluation: pictures, learning curves and tables as one HTML file that needs nothing else."""
 
 from monai_unet.report.curves import draw_curve, read_curves
 from monai_unet.report.page import Column, Curve, Page, Panel, Row, Section, number, render

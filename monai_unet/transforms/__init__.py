@@ -1,4 +1,4 @@
-"""Floor 2: the weight map, the augmentation and the instances, as functions on arrays and as MONAI transforms."""
+"""The weight map, the augmentation and the instances, as functions on arrays and as MONAI transforms."""
 
 from monai_unet.transforms.check_image import CheckImaged
 from monai_unet.transforms.decoding import Decoded, Decoding

@@ -4,7 +4,7 @@ import torch
 from monai.data import MetaTensor
 from monai.inferers import SlidingWindowInferer
 
-from monai_unet.geometry import PaddedGeometry, ValidGeometry
+from monai_unet.geometry import ValidGeometry
 from monai_unet.inferers import OverlapTileInferer
 from monai_unet.inferers.tiling import spans
 from monai_unet.networks import OriginalUNet
@@ -180,22 +180,6 @@ def test_the_tile_is_chosen_from_the_memory_and_changes_nothing():
 def test_a_network_that_does_not_know_its_memory_needs_a_tile():
     with pytest.raises(ValueError, match="give OverlapTileInferer a tile"):
         OverlapTileInferer(geometry=GEOMETRY)(random_image(1, 1, 9, 9), crop_the_margin)
-
-
-def test_a_padded_network_with_the_margin_of_its_receptive_field_has_no_seams():
-    torch.manual_seed(0)
-    net = torch.nn.Sequential(
-        torch.nn.Conv2d(1, 3, 3, padding=1),
-        torch.nn.MaxPool2d(2),
-        torch.nn.Conv2d(3, 2, 3, padding=1),
-        torch.nn.Upsample(scale_factor=2),
-    ).double()
-    image, geometry = random_image(1, 1, 50, 43), PaddedGeometry(stride=2, margin=6)
-    with torch.no_grad():
-        tiled, whole = (OverlapTileInferer(tile, geometry=geometry)(image, net) for tile in (8, 100))
-        cut = OverlapTileInferer(8, geometry=PaddedGeometry(stride=2, margin=0))(image, net)
-    assert (tiled - whole).abs().max() < 1e-12
-    assert (cut - whole).abs().max() > 1e-3
 
 
 def test_torchscript_networks_fit_with_a_geometry():

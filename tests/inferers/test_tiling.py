@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from monai_unet.geometry import PaddedGeometry, ValidGeometry
+from monai_unet.geometry import ValidGeometry
 from monai_unet.inferers.tiling import choose_tile, parse_memory, read_mirrored, spans, tiles
 
 GEOMETRY = ValidGeometry(depth=2)
 
 
-@pytest.mark.parametrize("geometry", [GEOMETRY, PaddedGeometry(stride=4, margin=10)])
+@pytest.mark.parametrize("geometry", [GEOMETRY, ValidGeometry(depth=3)])
 @pytest.mark.parametrize("region", [None, (0, 30), (5, 30), (17, 18), (8, 57)])
 def test_the_tiles_of_a_region_fill_it_once_on_the_lattice_of_the_whole_image(geometry, region):
     first, last = region or (0, 57)
