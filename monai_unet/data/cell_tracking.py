@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
-import urllib.parse
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
-from monai_unet.data.fetch import download, install_files, safe_extract
+from monai_unet.data.fetch import install_files
 from monai_unet.data.labelled_files import labelled_files
 from monai_unet.data.sections import read_labelled_sections
+from monai_unet.data.source import DOWNLOADS, local_folder
 
 ARCHIVES = {
     name: f"http://data.celltrackingchallenge.net/training-datasets/{title}.zip"
     for name, title in (("dic_hela", "DIC-C2DH-HeLa"), ("phc_u373", "PhC-C2DH-U373"))
 }
 """Where the challenge has its training sets; free to use for research in its context."""
-
-_DOWNLOADS = ".download"  # in the folder that the files are for, as that is git-ignored and on the right disk
 
 
 def prepare_cell_tracking(source: str | os.PathLike[str], out: str | os.PathLike[str], force: bool = False) -> str:
@@ -46,7 +41,8 @@ def prepare_cell_tracking(source: str | os.PathLike[str], out: str | os.PathLike
         OSError: when a download fails.
     """
     out = Path(out)
-    with _local_folder(os.fspath(source), out / _DOWNLOADS) as folder:
+    with local_folder(os.fspath(source), out) as (folder, unpacked):
+        folder = _layout_in(folder, source) if unpacked else folder
         pairs = labelled_files(folder)
         cells = [int(np.unique(_cells(pair)).size) - 1 for pair in pairs]
         sequences = sorted({pair["sequence"] for pair in pairs})
@@ -54,7 +50,7 @@ def prepare_cell_tracking(source: str | os.PathLike[str], out: str | os.PathLike
         frames = [path for sequence in sequences for path in sorted((folder / sequence).glob("t*.tif"))]
         labels = [Path(pair["label"]) for pair in pairs]
         install_files({str(path.relative_to(folder)): path for path in [*frames, *labels]}, out, force)
-    shutil.rmtree(out / _DOWNLOADS, ignore_errors=True)
+    shutil.rmtree(out / DOWNLOADS, ignore_errors=True)
     return (
         f"{len(frames)} frames in {len(sequences)} sequences ({', '.join(sequences)}), {len(pairs)} of them labelled, "
         f"{sum(cells)} cells"
@@ -66,24 +62,7 @@ def _cells(pair: dict) -> np.ndarray:
     return np.append(np.asarray(section["cells"]), 0)  # 0 too where cells fill the frame
 
 
-@contextmanager
-def _local_folder(source: str, downloads: Path) -> Iterator[Path]:
-    """The folder in the challenge's layout, for as long as the block runs."""
-    if urllib.parse.urlsplit(source).scheme in ("http", "https"):
-        path = download(source, downloads / Path(urllib.parse.urlsplit(source).path).name)
-    else:
-        path = Path(source)
-    if path.is_dir():
-        yield path
-    elif path.is_file():
-        with tempfile.TemporaryDirectory() as temporary:
-            safe_extract(path, Path(temporary, "unpacked"))
-            yield _layout_in(Path(temporary, "unpacked"), path)
-    else:
-        raise FileNotFoundError(f"{path} does not exist; expected a folder, an archive, or the URL of an archive")
-
-
-def _layout_in(folder: Path, archive: Path) -> Path:
+def _layout_in(folder: Path, archive: str | os.PathLike[str]) -> Path:
     found = sorted({path.parents[1] for path in folder.rglob("[0-9][0-9]_GT/SEG")})
     if len(found) != 1:
         inside = ", ".join(str(path.relative_to(folder)) for path in found) or "none"

@@ -6,24 +6,20 @@ import logging
 import os
 import shutil
 import tempfile
-import urllib.parse
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import tifffile
 
-from monai_unet.data.fetch import download, install_files, safe_extract
+from monai_unet.data.fetch import install_files
+from monai_unet.data.source import DOWNLOADS, local_folder
 from monai_unet.data.synthetic import write_synthetic
 from monai_unet.io.stack import read_stack
 
 logger = logging.getLogger(__name__)
 
 VOLUME, LABELS, TEST = "train-volume.tif", "train-labels.tif", "test-volume.tif"
-_DOWNLOADS = ".download"  # in the folder that the files are for, as that is git-ignored and on the right disk
 
 
 @dataclass(frozen=True)
@@ -106,7 +102,7 @@ def prepare_isbi2012(source: str | os.PathLike[str], out: str | os.PathLike[str]
         _remove_downloads(out)  # what was fetched is whole and of no use; the next call is to fetch it anew
         raise
     except OSError:
-        if not any(path.is_file() for path in (out / _DOWNLOADS).rglob("*")):
+        if not any(path.is_file() for path in (out / DOWNLOADS).rglob("*")):
             _remove_downloads(out)
         raise
     _remove_downloads(out)
@@ -114,7 +110,8 @@ def prepare_isbi2012(source: str | os.PathLike[str], out: str | os.PathLike[str]
 
 
 def _prepare(source: str, out: Path, force: bool) -> StackSummary:
-    with _local_files(source, out / _DOWNLOADS) as files:
+    with local_folder(source, out, (VOLUME, LABELS, TEST), optional=(TEST,)) as (folder, unpacked):
+        files = _files_in(folder, unpacked, source)
         summary, labels = _check_files(files)
         with tempfile.TemporaryDirectory() as temporary:
             if labels is not None:
@@ -127,8 +124,8 @@ def _prepare(source: str, out: Path, force: bool) -> StackSummary:
 
 
 def _remove_downloads(out: Path) -> None:
-    if (out / _DOWNLOADS).is_dir():
-        shutil.rmtree(out / _DOWNLOADS)
+    if (out / DOWNLOADS).is_dir():
+        shutil.rmtree(out / DOWNLOADS)
         if not any(out.iterdir()):
             out.rmdir()
 
@@ -245,67 +242,17 @@ def _listed(values: list) -> str:
     return ", ".join(map(str, values[:6])) + (f" and {len(values) - 6} more" if len(values) > 6 else "")
 
 
-@contextmanager
-def _local_files(source: str, downloads: Path) -> Iterator[dict[str, Path]]:
-    """Where the three files of `source` lie on this machine, for as long as the block runs."""
-    url = urllib.parse.urlsplit(source)
-    if url.scheme in ("http", "https"):
-        with _downloaded(source, downloads) as files:
-            yield files
-        return
-    if url.scheme == "file":
-        if url.netloc not in ("", "localhost"):
-            raise ValueError(f"{source} names the machine {url.netloc!r}: expected file:///FOLDER of this one")
-        source = urllib.request.url2pathname(url.path)
-    elif "://" in source:
-        raise ValueError(f"cannot read {source!r}: expected a folder, an archive, or a URL with http, https or file")
-    path = Path(source)
-    if path.is_dir():
-        yield {name: path / name for name in (VOLUME, LABELS, TEST)}
-    elif path.is_file():
-        with tempfile.TemporaryDirectory() as temporary:
-            yield _unpacked(path, Path(temporary))
-    else:
-        raise FileNotFoundError(f"{path} does not exist; expected a folder with {VOLUME} and {LABELS}, or an archive")
-
-
-@contextmanager
-def _downloaded(source: str, downloads: Path) -> Iterator[dict[str, Path]]:
-    url = urllib.parse.urlsplit(source)
-    name = urllib.parse.unquote(Path(url.path).name)
-    if name.lower().endswith((".tif", ".tiff")):
-        raise ValueError(
-            f"{source} is one file: expected the URL of the folder with {VOLUME} and {LABELS}, or of an archive"
-        )
-    # By source, so that a download that was begun from elsewhere is not taken for this one.
-    here = downloads / f"{url.netloc}{url.path}".replace("/", "_").replace(":", "_")
-    if name.lower().endswith((".zip", ".tar", ".tgz", ".tar.gz", ".tar.xz", ".tar.bz2")):
-        archive = download(source, here / "archive")
-        with tempfile.TemporaryDirectory() as temporary:
-            yield _unpacked(archive, Path(temporary))
-    else:
-        for file in (VOLUME, LABELS, TEST):
-            # the query (a token, say) belongs behind each file's name
-            address = urllib.parse.urlunsplit(url._replace(path=f"{url.path.rstrip('/')}/{file}", fragment=""))
-            try:
-                download(address, here / file)
-            except FileNotFoundError:
-                if file != TEST:
-                    raise
-        yield {file: here / file for file in (VOLUME, LABELS, TEST)}
-
-
-def _unpacked(archive: Path, folder: Path) -> dict[str, Path]:
-    found = safe_extract(archive, folder)
-    files = {}
-    for name in (VOLUME, LABELS, TEST):
-        matches = [path for path in found if path.name == name]
+def _files_in(folder: Path, unpacked: bool, source: str) -> dict[str, Path]:
+    """The three files of a folder, or of one below it where it was unpacked from an archive."""
+    files = {name: folder / name for name in (VOLUME, LABELS, TEST)}
+    if not unpacked:
+        return files
+    for name in files:
+        matches = sorted(folder.rglob(name))
         if len(matches) > 1:
             listed = ", ".join(str(path.relative_to(folder)) for path in matches)
-            raise ValueError(
-                f"{archive} has more than one {name} ({listed}): expected one; unpack it and name a folder"
-            )
+            raise ValueError(f"{source} has more than one {name} ({listed}): expected one; unpack it and name a folder")
         if not matches and name != TEST:
-            raise FileNotFoundError(f"{archive} has no {name}; expected {VOLUME} and {LABELS} somewhere inside")
+            raise FileNotFoundError(f"{source} has no {name}; expected {VOLUME} and {LABELS} somewhere inside")
         files[name] = matches[0] if matches else folder / "missing" / name
     return files
