@@ -242,7 +242,7 @@ def _add_new(commands: argparse._SubParsersAction, common: argparse.ArgumentPars
         choices=("instances", "classes"),
         help="what the numbers in the labels are (default: instances where there are more than two, and two classes)",
     )
-    new.add_argument("--ignore-label", type=int, metavar="N", help="value of pixels of which nothing is known")
+    new.add_argument("--ignore-label", type=int, metavar="N", help="value of unknown pixels")
     new.add_argument("--partly-annotated", metavar="NAME,...", help="images of which only some cells are labelled")
     new.set_defaults(run=_new)
 

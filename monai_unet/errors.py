@@ -1,4 +1,4 @@
-"""Let a command that fails end with the reason."""
+"""End a command that fails with the reason."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ class ValidGeometry:
     def input_size_for(self, output: int) -> int:
         """The smallest valid input whose output covers `output` pixels (`output` of 1 or more)."""
         if output < 1:
-            raise ValueError(f"an output of {output} pixels cannot be asked for: 1 or more")
+            raise ValueError(f"an output of {output} pixels: expected 1 or more")
         # the smallest s*k - 2c that is not below output + 2 margin
         remainder = (output + 2 * self.margin + 2 * self.convs_per_block) % self.stride
         return output + 2 * self.margin + (self.stride - remainder) % self.stride

@@ -13,7 +13,7 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -3, -4, -8  # of m
 
 
 def keep_freed_blocks() -> None:
-    """Keep freed memory for what comes next, for the process's life: for training, where each iteration wants the same.
+    """Keep freed memory until the process ends: for training, where each iteration allocates the same.
 
     Given back, it would come page by page and zeroed in every iteration. One arena for all threads, as glibc unmaps the
     heaps of the others as soon as they are empty.

@@ -1,4 +1,4 @@
-"""Score a proposal in files against labels in files: a report, as numbers for JSON and as text for a person."""
+"""Score a proposal in files against labels in files: a report, as numbers for JSON and as text for people."""
 
 from __future__ import annotations
 
@@ -222,7 +222,7 @@ def _instances(where: str, probability: np.ndarray, threshold: float, min_size: 
 
 
 def _refuse_masks(what: str, stack: Sequence[np.ndarray]) -> None:
-    """Raise where integers are no objects but a mask or grey values, whose SEG would be a number without a meaning."""
+    """Refuse integers that are a mask or grey values and not objects: their SEG would mean nothing."""
     ids = [np.unique(section[section > 0]) for section in stack]
     parts = [connected_parts(section.clip(0), connectivity=1, return_num=True)[1] for section in stack]
     present = np.unique(np.concatenate(ids))

@@ -22,8 +22,8 @@ def in_the_repository(monkeypatch, pytestconfig):
         ((*PREDICT, "--image-std", "0"), "image_std 0: expected a number, above 0"),
         ((*PREDICT, "--image_std=0"), "image_std 0: expected a number, above 0"),
         ((*PREDICT, "--output_dir", "x"), "--output_dir does nothing in predict: leave it out"),
-        ((*PREDICT, "--min_size", "5000"), "min_size 5000 is of instances, and does nothing for a probability"),
-        ((*PREDICT, "--min-size", "5000"), "min_size 5000 is of instances, and does nothing for a probability"),
+        ((*PREDICT, "--min_size", "5000"), "min_size 5000 applies to instances and does nothing for a probability"),
+        ((*PREDICT, "--min-size", "5000"), "min_size 5000 applies to instances and does nothing for a probability"),
         ((*PREDICT, "--rotations"), "--rotations: expected --NAME VALUE"),
         (
             ("export", "--bundle", "bundles/isbi_compact", "--format", "onnx", "--out", "x.onnx", "--tile", "9"),

@@ -146,7 +146,9 @@ def test_it_goes_into_the_bundles_folder_where_there_is_one_unless_told_otherwis
 
 def test_what_exists_is_never_overwritten(cells):
     Path("mine").mkdir()
-    with pytest.raises(FileExistsError, match="mine exists and is left as it is; take another name, mine_2, or --out"):
+    with pytest.raises(
+        FileExistsError, match="mine already exists and was left as it is; choose another name, mine_2, or --out"
+    ):
         new_bundle("mine", cells)
     assert not list(Path("mine").iterdir())
 
@@ -296,14 +298,14 @@ def test_black_and_white_labels_can_be_scored_by_the_metrics_of_isbi_2012(membra
 
 
 def test_isbi_is_refused_for_labels_that_its_metrics_do_not_know(cells, tissue):
-    with pytest.raises(ValueError, match="one integer per cell: take --like dic_hela"):
+    with pytest.raises(ValueError, match="one integer per cell: use --like dic_hela"):
         new_bundle("mine", cells, like="isbi")
-    with pytest.raises(ValueError, match="one integer per class: take --like dic_hela"):
+    with pytest.raises(ValueError, match="one integer per class: use --like dic_hela"):
         new_bundle("mine", tissue, like="isbi", classes=CLASSES)
 
 
 def test_unknown_pixels_are_refused_for_isbi(membranes):
-    with pytest.raises(ValueError, match="unknown pixels: take --like dic_hela"):
+    with pytest.raises(ValueError, match="unknown pixels: use --like dic_hela"):
         new_bundle("mine", membranes, like="isbi", ignore_label=7)
 
 

@@ -31,7 +31,7 @@ def prepare_cell_tracking(source: str | os.PathLike[str], out: str | os.PathLike
         force: replace different files in `out`.
 
     Returns:
-        What was found, a line for a person.
+        What was found, as a line of text.
 
     Raises:
         ValueError: when a labelled frame or its labels cannot be read or do not fit, or for an unsafe or damaged

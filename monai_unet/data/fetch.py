@@ -86,8 +86,8 @@ def download(
                 note.unlink(missing_ok=True)
                 raise OSError(f"{url}: nothing came ({error}); check the address and the network") from error
             raise OSError(
-                f"{url}: the transfer broke off after {have} bytes ({error}); they are kept in {part}, "
-                "the same call goes on from there"
+                f"{url}: the transfer broke off after {have} bytes ({error}); they are kept in {part}; "
+                "the same call resumes there"
             ) from error
         try:
             if sha256 is not None:
@@ -214,7 +214,7 @@ def _check_sha256(path: Path, url: str, expected: str) -> None:
     if found.hexdigest() != expected.lower():
         raise ValueError(
             f"{path.name} from {url} has the SHA-256 {found.hexdigest()}, expected {expected}: "
-            "the file is damaged or another one; download it again or ask for the new checksum"
+            "the file is damaged or has changed; download it again or ask for the new checksum"
         )
 
 
@@ -229,7 +229,7 @@ def safe_extract(archive: str | os.PathLike[str], out: str | os.PathLike[str]) -
         The files that were written, sorted.
 
     Raises:
-        ValueError: when it is no archive or a damaged one, or when a member is a link or would lie outside `out`
+        ValueError: when it is not an archive or damaged, or when a member is a link or would lie outside `out`
             (absolute, or through `..`); nothing is written then, except from a damaged archive.
         FileNotFoundError: when there is no such file.
         FileExistsError: when `out` is not empty.
@@ -262,7 +262,7 @@ def safe_extract(archive: str | os.PathLike[str], out: str | os.PathLike[str]) -
         for any_member in members:
             safe_extract_member(any_member, out)
     except ValueError as error:
-        raise ValueError(f"{archive} was not unpacked, since a file of it could land outside {out}: {error}") from error
+        raise ValueError(f"{archive} was not unpacked: one of its files could land outside {out}: {error}") from error
     except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error) as error:
         raise ValueError(f"{archive} is damaged: {error}") from error
     out.mkdir(parents=True, exist_ok=True)
@@ -270,7 +270,7 @@ def safe_extract(archive: str | os.PathLike[str], out: str | os.PathLike[str]) -
         # extractall goes by the name before it goes by file_type, so a tar archive called x.zip fails here
         extractall(archive, out, file_type=kind, has_base=False)
     except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, RuntimeError) as error:
-        raise ValueError(f"{archive} is damaged, encrypted or not of the kind that its name says: {error}") from error
+        raise ValueError(f"{archive} is damaged, encrypted, or not of the type that its name says: {error}") from error
     return sorted(path for path in out.rglob("*") if path.is_file())
 
 

@@ -53,7 +53,7 @@ def check_isbi2012(folder: str | os.PathLike[str]) -> StackSummary:
     """Check a folder with `train-volume.tif`, `train-labels.tif` and, where it is there, `test-volume.tif`.
 
     Args:
-        folder: the files are multi-page TIFF, 8-bit grey, one page a section, all pages of one size; labels are 255
+        folder: the files are multi-page TIFF, 8-bit grey, one page per section, all pages of one size; labels are 255
             inside cells and 0 on membranes.
 
     Returns:

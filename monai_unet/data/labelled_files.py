@@ -30,8 +30,8 @@ def labelled_files(dataset_dir: str | Path, partly_annotated: Sequence[str] = ()
             these have no label, nothing is known. Names in a sequence that is not there are passed over.
 
     Returns:
-        A dictionary an image: `image` and `label`, the paths; `name`; `sequence`, the challenge's "01", "02" and so on,
-        or "" where there are none; and `partly_annotated`.
+        A dictionary per image: `image` and `label`, the paths; `name`; `sequence`, the challenge's "01", "02" and so
+        on, or "" where there are none; and `partly_annotated`.
 
     Raises:
         FileNotFoundError: when the folder is missing or in no such layout, or an image or label has no partner.
@@ -164,7 +164,7 @@ def paths(files: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def named(files: Sequence[dict[str, Any]]) -> str:
-    """The names of files, and of the sections taken where a file has several, for a person to read.
+    """The names of files, and of the sections taken where a file has several, for people to read.
 
     A file without a name, as MONAI Label gives them, goes by its path.
     """

@@ -30,14 +30,14 @@ def read_labelled_sections(
         instances: True for one integer per cell, 0 for background; False for a map of classes. See
             `monai_unet.data.labels` for what the files may hold.
         num_classes: of a map of classes.
-        ignore_label: the value of pixels of which nothing is known.
-        partly_annotated: only some cells are labelled, so nothing is known of the background.
+        ignore_label: the value of pixels that are unknown.
+        partly_annotated: only some cells are labelled, so the background is unknown.
 
     Returns:
-        A dictionary a section: `image` float32 (1, H, W); `label` float32 (1, H, W), the class, 1 inside cells and 0
-        outside where there are two; `cells` int32 (1, H, W), one number a cell, which are the 4-connected parts of
-        one class in a map of classes; `ignore` uint8 (1, H, W), 1 where nothing is known; `name`, which says the file
-        and the section.
+        A dictionary per section: `image` float32 (1, H, W); `label` float32 (1, H, W), the class, 1 inside cells and 0
+        outside where there are two; `cells` int32 (1, H, W), one integer per cell, which are the 4-connected parts of
+        one class in a map of classes; `ignore` uint8 (1, H, W), 1 where the truth is unknown; `name`, the file and the
+        section.
 
     Raises:
         FileNotFoundError, ValueError: when a file cannot be used; the message names it.
@@ -46,7 +46,7 @@ def read_labelled_sections(
     if pixels.shape != labels.shape:
         raise ValueError(
             f"{image} has the shape {pixels.shape} and its labels {label} have {labels.shape}; "
-            "expected one label pixel for each pixel, section by section"
+            "expected one label pixel per image pixel, section by section"
         )
     labels = whole_labels(labels, label)
     known = np.ones(labels.shape, bool) if ignore_label is None else labels != ignore_label
@@ -105,7 +105,7 @@ class SectionDataset(CacheDataset):
             indices = files.get("sections", range(len(found)))
             missing = [index for index in indices if not 0 <= index < len(found)]
             if missing:
-                raise ValueError(f"{files['image']} holds sections 0 to {len(found) - 1}; {missing} are asked for")
+                raise ValueError(f"{files['image']} holds sections 0 to {len(found) - 1}; {missing} were asked for")
             chosen += [found[index] for index in indices]
         if not chosen:
             raise ValueError("the data set is empty: no files, or no sections chosen")

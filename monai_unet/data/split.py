@@ -27,7 +27,9 @@ def split_sections(
         ([0, 1, 2, 3, 4], [5])
     """
     if isinstance(validation, str):
-        raise ValueError(f"validation {validation!r} is no share, number or list; 0.25, 4 or [20,21] would be")
+        raise ValueError(
+            f"validation {validation!r}: expected a share, a number or a list of sections, as 0.25, 4 or [20,21]"
+        )
     if isinstance(validation, (int, float)):
         if validation < 0:
             raise ValueError(f"validation {validation} is negative; {-validation} takes the last ones, 0 none")
@@ -47,7 +49,7 @@ def split_sections(
 
 
 def check_processes(processes: int, sections: int) -> None:
-    """Say at the start that several processes cannot share so few validation sections.
+    """Check at the start that each process has a validation section.
 
     Raises:
         ValueError: when there are fewer sections than processes.

@@ -1,6 +1,6 @@
 """Sections that look like serial-section electron micrographs, with labels, all from a seed.
 
-The set is for demos, tests and first steps: it needs no download, and a network that does well on it has learnt to
+The set is for demos, tests and first steps: it needs no download, and a network that does well on it has learned to
 follow membranes past organelles. It is no benchmark.
 """
 
@@ -73,7 +73,7 @@ def write_synthetic(
 
     Returns:
         Paths of `test-volume.tif` (if any), `train-volume.tif` and `train-labels.tif`, in the order in which they
-        appear: uncompressed TIFF, uint8, one page a section.
+        appear: uncompressed TIFF, uint8, one page per section.
 
     Raises:
         ValueError: when a number is too small.
@@ -81,7 +81,7 @@ def write_synthetic(
     """
     _check(num_sections, size, seed)
     if num_test_sections < 0:
-        raise ValueError(f"{num_test_sections} test sections cannot be written: 0 for none, or more")
+        raise ValueError(f"{num_test_sections} test sections: expected 0 or more")
     names = ("test-volume.tif", "train-volume.tif", "train-labels.tif")
     with tempfile.TemporaryDirectory() as temporary:
         files = {name: Path(temporary, name) for name in names}
@@ -96,11 +96,11 @@ def write_synthetic(
 
 def _check(num_sections: int, size: int, seed: int) -> None:
     if num_sections < 1:
-        raise ValueError(f"a stack of {num_sections} sections does not exist: 1 or more (ISBI 2012 has 30)")
+        raise ValueError(f"{num_sections} sections: expected 1 or more (ISBI 2012 has 30)")
     if size < 64:
         raise ValueError(f"a section of {size} px has no room for cells and their membranes: 64 or more (default 512)")
     if seed < 0:
-        raise ValueError(f"seed {seed} is negative: 0 or more")
+        raise ValueError(f"seed {seed}: expected 0 or more")
 
 
 def _stack(rng: np.random.Generator, num_sections: int, size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -84,7 +84,7 @@ def write_bioimageio(model: Model, bundle: str, overrides: str, path: Path, imag
 
     licence = Path(bundle) / "LICENSE"
     if not licence.is_file():
-        raise FileNotFoundError(f"{licence} does not exist: a package has to say under which terms its weights are")
+        raise FileNotFoundError(f"{licence} does not exist: a package must state the licence of its weights")
     network: Any = model.network
     wrapped = BlockwiseUNet(network, model.rotations).eval()
     test = _test_input(model, wrapped.halo, image)
@@ -270,7 +270,7 @@ def _cite(text: str) -> Any:
     doi = re.search(r"doi:\s*(10\.\S+)", text)
     arxiv = re.search(r"arXiv:(\d+\.\d+)", text)
     if doi is None and arxiv is None:
-        raise ValueError(f"the reference {text!r} in metadata.json has neither a doi: nor an arXiv: number; add one")
+        raise ValueError(f"the reference {text!r} in metadata.json has neither doi: nor arXiv:; add one")
     number = doi[1].rstrip(".,;") if doi else f"10.48550/arXiv.{arxiv[1]}"  # type: ignore[index]
     return v0_5.CiteEntry(text=text, doi=v0_5.Doi(number))
 

@@ -34,7 +34,7 @@ def difference(what: str, shape: Sequence[int], one: torch.Tensor, other: torch.
         ValueError: when they differ in shape.
     """
     if one.shape != other.shape:
-        raise ValueError(f"{what}: the exported network puts out {tuple(other.shape)}, the network {tuple(one.shape)}")
+        raise ValueError(f"{what}: the exported network outputs {tuple(other.shape)}, the network {tuple(one.shape)}")
     largest = float((one - other).abs().max())
     return Difference(what, tuple(shape), largest if np.isfinite(largest) else float("inf"))
 

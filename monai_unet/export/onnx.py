@@ -21,7 +21,7 @@ OPSET = 20  # of ONNX 1.15; the lowest that torch's exporter needs no conversion
 def write_onnx(model: Model, path: Path) -> None:
     """Export by torch.export (the "dynamo" exporter): `image` (B, C, *size) -> `logits`.
 
-    The sizes are declared as stride * k - 2 * convs_per_block, one k an axis, so that the network's own check of
+    The sizes are declared as stride * k - 2 * convs_per_block, one k per axis, so that the network's own check of
     sizes is proved rather than left out. onnxruntime does not check that: of another size it computes something wrong,
     which is why `monai_unet.prediction.exported` checks first.
 

@@ -40,7 +40,7 @@ class SaveLast:
 
     Raises:
         ValueError: at the start, when the checkpoint belongs to another network or another run, or is damaged, or only
-            some of several processes see it; later, when a weight is no number any more, and the file is left alone.
+            some of several processes see it; later, when a weight becomes NaN or infinite; the file is then left alone.
         OSError: at the next checkpoint or the end of the run, when one could not be written.
     """
 
@@ -87,7 +87,7 @@ class SaveLast:
         try:
             for name, value in state.get("network", {}).items():
                 if not torch.isfinite(value).all():
-                    raise ValueError(f"{name} is no number any more; the state before is kept in {self.path}")
+                    raise ValueError(f"{name} contains NaN or infinity; the previous checkpoint is kept in {self.path}")
             with written_aside(self.path) as temporary:
                 torch.save(state, temporary)
         except Exception as error:
@@ -117,13 +117,13 @@ class SaveLast:
         engine.state.max_epochs = max_epochs  # what is asked for now, not what was asked for then
         if done >= max_epochs:
             logger.info(
-                f"{self.path} has {done} epochs and {max_epochs} are asked for: nothing to train. For more, "
-                f"--epochs {2 * done} (the learning rate then follows the curve of the longer run); for a new run, "
+                f"{self.path} has {done} epochs and {max_epochs} were asked for: nothing to train. For more, "
+                f"--epochs {2 * done} (the learning rate then follows the longer run's curve); for a new run, "
                 "another --ckpt_dir or --resume False"
             )
             engine.terminate()
         else:
-            logger.info(f"going on from {self.path} after epoch {done}; for a new run, --resume False")
+            logger.info(f"resuming from {self.path} after epoch {done}; for a new run, --resume False")
 
     def _is_there(self) -> bool:
         there = self.path.is_file()
@@ -132,7 +132,8 @@ class SaveLast:
             seen_by = idist.all_reduce(int(there))
             if 0 < seen_by < processes:
                 raise ValueError(
-                    f"{self.path} is seen by {seen_by} of {processes} processes: give a --ckpt_dir that all nodes share"
+                    f"{self.path} is visible to {seen_by} of {processes} processes: give a --ckpt_dir that all "
+                    "nodes share"
                 )
         return there
 
@@ -140,8 +141,8 @@ class SaveLast:
         for name in {**self.settings, **found}:
             if found.get(name) != self.settings.get(name):
                 raise ValueError(
-                    f"{self.path} is of another run: {name} was {found.get(name)} there and is "
-                    f"{self.settings.get(name)} now. To go on, give what was given then; for a new run, another "
+                    f"{self.path} belongs to another run: {name} was {found.get(name)} there and is "
+                    f"{self.settings.get(name)} now. To resume, give the same value; for a new run, give another "
                     "--ckpt_dir, or --resume False, which replaces it"
                 )
 

@@ -1,4 +1,4 @@
-"""Stop a run whose loss is no number any more, and say where."""
+"""Stop a run whose loss becomes NaN or infinite, and say where."""
 
 from __future__ import annotations
 

@@ -39,11 +39,11 @@ class SaveReport:
 
     A section is a dictionary in the engine's output; what is not there is taken from its batch. It has `image`
     (1, H, W); `label` (1, H, W), the class of each pixel; `pred` (C, H, W), probabilities. It may have `cells`
-    (1, H, W), one integer a true cell, else they are the 4-connected components of `label`; `instances` (1, H, W), one
-    integer a predicted object; `ignore` (1, H, W), not 0 where the truth is unknown; and `name`.
+    (1, H, W), one integer per true cell, else they are the 4-connected components of `label`; `instances` (1, H, W),
+    one integer per predicted object; `ignore` (1, H, W), not 0 where the truth is unknown; and `name`.
 
     With one channel (inside) or two (outside, inside) the error map shows cells that are split, merged or missed, by
-    `split_merge`. With more, one a class, it shows the wrong pixels.
+    `split_merge`. With more, one per class, it shows the wrong pixels.
 
     Args:
         output_dir: folder of `report.html`, of `pictures/section_000.png` and so on in the order of evaluation, and of
@@ -199,7 +199,7 @@ class SaveReport:
         return rows + [report.Row(name, row) for name, row in self.reference.items()]
 
     def _values_of_sections(self, details: Mapping[str, Any]) -> dict[str, list[float]]:
-        """By metric, a value a section, of the metrics that were given and keep such values."""
+        """By metric, a value per section, of the metrics that were given and keep such values."""
         values = {}
         for name, handler in self.metrics.items():
             found, metric = details.get(name), getattr(handler, "metric_fn", None)

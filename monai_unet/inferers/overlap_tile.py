@@ -32,7 +32,7 @@ class OverlapTileInferer(Inferer):
     output pixel comes from one tile.
 
     Args:
-        tile: output pixels of a tile, one number or one an axis. Larger is faster, as less margin is computed twice,
+        tile: output pixels of a tile, one number or one per axis. Larger is faster, as less margin is computed twice,
             and needs more memory. When left out, it is chosen from `memory`.
         memory: what a forward pass may take, bytes, "2GB", or "free" for half of what is free on the device; needs a
             network that knows its `bytes_per_pixel`.

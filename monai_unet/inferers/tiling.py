@@ -26,7 +26,7 @@ class Span:
         start, stop: what it fills.
         read: where its input begins, below 0 at the left border.
         size: of its input.
-        before: how many of the pixels that the network puts out lie before `start`.
+        before: how many of the network's output pixels lie before `start`.
     """
 
     start: int
@@ -76,7 +76,7 @@ def read_mirrored(
     """The input of a tile: the image with its margin, mirrored where it leaves the image.
 
     Args:
-        read: gives the pixels of a box inside the image, (..., *box), one slice an axis.
+        read: gives the pixels of a box inside the image, (..., *box), one slice per axis.
         sizes: of the image, pixels.
         tile: one span an axis.
 
@@ -93,9 +93,9 @@ def read_mirrored(
 
 
 def crop_to_tile(prediction: torch.Tensor, tile: Sequence[Span], geometry: ValidGeometry) -> torch.Tensor:
-    """What a tile fills, (B, classes, *extent), of what the network put out for it; single precision or better."""
+    """What a tile fills, (B, classes, *extent), of the network's output for it; single precision or better."""
     for axis, span in enumerate(tile, start=2):
-        # a padded network puts out its margin too; it has to go
+        # the rest is margin
         surplus = (prediction.shape[axis] - (span.size - 2 * geometry.margin)) // 2
         prediction = prediction.narrow(axis, surplus + span.before, span.stop - span.start)
     # half precision is for the network; a softmax of half-precision logits would round 0.9999 to 1
@@ -130,8 +130,8 @@ def choose_tile(sizes: Sequence[int], geometry: ValidGeometry, memory: int, byte
     if best is None:
         least = float(np.prod([choices[-1][1] for choices in options])) * bytes_per_pixel
         raise ValueError(
-            f"a memory of {memory / 1e6:.0f} MB is too little for a single tile of this network; {least / 1e6:.0f} MB "
-            "are the least"
+            f"a memory of {memory / 1e6:.0f} MB is too little for a single tile of this network, which needs at least "
+            f"{least / 1e6:.0f} MB"
         )
     return best[1]
 
@@ -161,7 +161,7 @@ def parse_memory(text: str | int) -> int:
         return text
     match = re.fullmatch(r"\s*([0-9.]+)\s*([kMGT]?)(i?)B?\s*", text, re.IGNORECASE)
     if match is None:
-        raise ValueError(f"memory {text!r}: say how many bytes, as in 2GB or 500MB")
+        raise ValueError(f"memory {text!r}: expected a number of bytes, as 2GB or 500MB")
     power = "KMGT".find(match[2].upper()) + 1 if match[2] else 0
     return int(float(match[1]) * (1024 if match[3] else 1000) ** power)
 

@@ -61,7 +61,7 @@ class StackReader(ImageReader):
 
 
 class TiffWriter(ImageWriter):
-    """One page a section, in the challenge's plain form; zlib-compressed.
+    """One page per section, in the challenge's plain form; zlib-compressed.
 
     Takes (1, W, H) or (1, W, H, D), with or without the channel; several channels are refused.
     """

@@ -17,8 +17,8 @@ def read_stack(path: str | Path) -> np.ndarray:
     """The sections of a grey image file.
 
     Args:
-        path: whatever `open_source` takes: TIFF (a page a section), NIfTI (the third axis counts the sections), PNG,
-            Zarr.
+        path: whatever `open_source` takes: TIFF (one page per section), NIfTI (the third axis counts the sections),
+            PNG, MetaImage, NRRD, Zarr.
 
     Returns:
         (D, H, W), in the type of the file; a single picture has D = 1. NIfTI's x and y become W and H.

@@ -40,7 +40,7 @@ class PredictionStore:
         unit: of the spacing, as NGFF names it.
         affine: of the input when it is a NIfTI, for `to_nifti`; else None.
         labels: whether the values are classes or instances, which must not be averaged.
-        channel_names: one a channel, or empty.
+        channel_names: one per channel, or empty.
         settings: what the values were computed with.
 
     A pickled store takes no open file along. Threads and processes may write different chunks at once.
@@ -50,7 +50,7 @@ class PredictionStore:
         self.path = Path(path)
         ours = _recorded(self.path)
         if ours is None:
-            raise ValueError(f"{self.path} is no store of a prediction by monai-unet; expected one")
+            raise ValueError(f"{self.path} is not the store of a prediction by monai-unet")
         self.settings: dict[str, Any] = ours["settings"]
         layout = ours["layout"]
         self.shape = tuple(layout["shape"])
@@ -223,7 +223,7 @@ def create_or_open(
         unit: of the spacing, as NGFF names it: "nanometer".
         affine: of the input when it is a NIfTI; kept for `to_nifti`.
         labels: the values are classes or instances, which must not be averaged.
-        channel_names: one a channel.
+        channel_names: one per channel.
         version: of NGFF, "0.5" (Zarr 3) or "0.4" (Zarr 2).
 
     Raises:
@@ -262,7 +262,7 @@ def create_or_open(
     recorded = _recorded(path)
     if recorded is None:
         raise FileExistsError(
-            f"{path} exists and is no prediction of monai-unet: it is left alone; choose another name"
+            f"{path} exists and is not a prediction by monai-unet; it was left alone: choose another name"
         )
     differing = [
         f"{name} is {_json(recorded[part].get(name))} there and {_json(ours[part].get(name))} now"
@@ -401,7 +401,7 @@ def mean(values: np.ndarray, steps: Sequence[int]) -> np.ndarray:
 
 
 def _recorded(path: Path) -> dict[str, Any] | None:
-    """What we wrote into the attributes of the group at `path`; None when it is none of ours."""
+    """What we wrote into the attributes of the group at `path`; None when it is not one of ours."""
     for name, key in (("zarr.json", "attributes"), (".zattrs", None)):
         try:
             content = json.loads((path / name).read_text())

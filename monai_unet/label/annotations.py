@@ -20,7 +20,7 @@ def outlines(labels: np.ndarray, min_area: int = 0) -> list[tuple[int, np.ndarra
     """The outer outline of each object.
 
     Args:
-        labels: one integer an object, 0 for background; shape (H, W). An object in several parts has several outlines.
+        labels: one integer per object, 0 for background; shape (H, W). An object in several parts has several outlines.
         min_area: objects of fewer pixels are left out.
 
     Returns:
@@ -84,7 +84,7 @@ def read_annotations(path: str | Path, shape: tuple[int, int], values: Mapping[s
     try:
         root = ElementTree.parse(path).getroot()
     except ElementTree.ParseError as error:
-        raise ValueError(f"{path} is no XML of annotations: {error}") from error
+        raise ValueError(f"{path} is not an XML file of annotations: {error}") from error
     labels = np.zeros(shape, np.uint16)
     number = 0
     for annotation in root.iter("Annotation"):
@@ -97,5 +97,5 @@ def read_annotations(path: str | Path, shape: tuple[int, int], values: Mapping[s
         number += 1
         labels[polygon2mask(shape, np.array(points) - 0.5)] = number if values is None else values[name]
     if not number:
-        raise ValueError(f"{path} holds no polygon")
+        raise ValueError(f"{path} has no polygons")
     return labels

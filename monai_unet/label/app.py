@@ -35,11 +35,11 @@ class BundlesApp(MONAILabelApp):
         super().__init__(app_dir, studies, conf, "monai-unet", "Bundles of monai-unet", __version__)
 
     def init_infers(self) -> dict[str, Any]:
-        """A prediction task a bundle."""
+        """A prediction task per bundle."""
         return {name: PredictTask(path, self.conf) for name, path in self.bundles.items()}
 
     def init_trainers(self) -> dict[str, Any]:
-        """A training task a bundle."""
+        """A training task per bundle."""
         return {name: TrainTask(path, self.conf) for name, path in self.bundles.items()}
 
     def init_strategies(self) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def make_app(app: str | Path, bundles: Sequence[str | Path], overrides: Mapping[
         overrides: names of the bundles' configs and their values, written into the copies that know them.
 
     Returns:
-        A line about each bundle, for a person to read.
+        A line about each bundle, for people to read.
 
     Raises:
         FileNotFoundError: when a folder is not a bundle.
@@ -57,11 +57,13 @@ def make_app(app: str | Path, bundles: Sequence[str | Path], overrides: Mapping[
     _check(overrides)
     folders = {Path(bundle).resolve().name: Path(bundle) for bundle in bundles}
     if len(folders) < len(bundles):
-        raise ValueError(f"two of the bundles {', '.join(map(str, bundles))} have one name; rename a folder")
+        raise ValueError(f"two of the bundles {', '.join(map(str, bundles))} have the same name; rename a folder")
     configs = {name: {file: _read(folder / "configs" / file) for file in CONFIGS} for name, folder in folders.items()}
     for name in folders:
         if any(task in name.lower() for task in _TASKS):
-            raise ValueError(f"{name}: MONAI Label takes it for a bundle of another task, as of {_TASKS}; rename it")
+            raise ValueError(
+                f"{name}: MONAI Label would take it for a bundle of another task, as of {_TASKS}; rename it"
+            )
     unknown = set(overrides) - {key for files in configs.values() for config in files.values() for key in config}
     if unknown:
         name = sorted(unknown)[0]
@@ -108,7 +110,7 @@ def _check(overrides: Mapping[str, Any]) -> None:
         if name not in knobs():
             continue  # a name of the wiring, or none
         if name in _OF_THE_SERVER or (knobs()[name].acts_on == "place" and name not in _WEIGHTS):
-            raise ValueError(f"--{name} does nothing in MONAI Label, which has its own: leave it out")
+            raise ValueError(f"--{name} does nothing in MONAI Label, which sets it itself: leave it out")
         knobs()[name].check(value)
 
 

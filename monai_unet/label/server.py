@@ -23,7 +23,7 @@ def check_server(studies: Path) -> None:
     """
     if importlib.util.find_spec("monailabel") is None:
         raise ImportError(
-            "MONAI Label is not installed in this environment; it wants one of its own: `make label`, then "
+            "MONAI Label is not installed in this environment; it needs one of its own: `make label`, then "
             ".venv-label/bin/monai-unet label ..."
         )
     if not studies.is_dir():
@@ -37,7 +37,7 @@ def start_server(app: Path, studies: Path, names: Sequence[str], host: str = "12
         app: folder of `make_app`.
         studies: folder of the images; labels go to `labels/` in it.
         names: of the bundles in the app that are served.
-        host: address to listen on. The server asks nobody who they are, and reads and writes files of this user.
+        host: address to listen on. The server has no authentication, and reads and writes this user's files.
         port: to listen on.
     """
     if not is_loopback(host):

@@ -54,7 +54,7 @@ def pair_counts(cells: np.ndarray, segments: np.ndarray) -> PairCounts:
     """Count the pixels that each cell shares with each segment.
 
     Args:
-        cells: one integer a cell, 0 outside, where pixels do not count; shape (H, W).
+        cells: one integer per cell, 0 outside, where pixels do not count; shape (H, W).
         segments: one integer a segment, 0 in none; same shape.
 
     Returns:

@@ -62,7 +62,9 @@ def sections(
         return
     for name, one in (("labels", labels), ("proposal", proposal)):
         if _is_folder(one):
-            raise ValueError(f"of labels and proposal only the {name}, {one}, are a folder: both or none have to be")
+            raise ValueError(
+                f"only the {name}, {one}, are a folder: labels and proposal must both be folders, or neither"
+            )
     labels, proposal = as_array(labels), as_array(proposal)
     if labels.shape != proposal.shape or labels.ndim not in (2, 3):
         raise ValueError(

@@ -122,5 +122,5 @@ def checked_ids(name: str, ids: np.ndarray) -> np.ndarray:
             "probabilities above a threshold by `monai_unet.transforms.instances.label_instances`"
         )
     if ids.max(initial=0) > _LAST_ID:
-        raise ValueError(f"{name} with the id {ids.max()}: up to {_LAST_ID} is expected; number the objects anew")
+        raise ValueError(f"{name} with the id {ids.max()}: up to {_LAST_ID} is expected; renumber the objects")
     return ids

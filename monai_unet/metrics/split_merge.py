@@ -1,4 +1,4 @@
-"""Which cells of a section are found, split, merged or missed: what a person wants to see of a segmentation."""
+"""Which cells of a section are found, split, merged or missed: what one wants to see of a segmentation."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class OriginalUNet(nn.Module):
     Args:
         spatial_dims: 2 or 3.
         in_channels: channels of the image.
-        out_channels: classes; the network puts out one logit a class, without softmax.
+        out_channels: classes; the network outputs one logit per class, without softmax.
         features: channels of each level from the top to the bottom; their number less one is the depth.
         dropout: share of values dropped after the last ReLU of the two lowest levels (the upper of them also on its
             way through the skip connection), in training only.
@@ -64,9 +64,9 @@ class OriginalUNet(nn.Module):
     ) -> None:
         super().__init__()
         if spatial_dims not in (2, 3):
-            raise ValueError(f"spatial_dims {spatial_dims}: the U-Net is built for 2 or 3")
+            raise ValueError(f"spatial_dims {spatial_dims}: expected 2 or 3")
         if len(features) < 2 or min(features) < 1:
-            raise ValueError(f"features {list(features)}: two levels or more, one channel or more each")
+            raise ValueError(f"features {list(features)}: expected two or more levels, each of one or more channels")
         if variant not in VARIANTS:
             raise ValueError(f"variant {variant!r}: one of {', '.join(VARIANTS)}")
         if normalisation not in NORMALISATIONS:

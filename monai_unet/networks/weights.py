@@ -47,10 +47,10 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """What a checkpoint holds, as data: it cannot run code.
 
     Raises:
-        ValueError: when the file is damaged or no checkpoint.
+        ValueError: when the file is damaged or not a checkpoint.
     """
     try:
         # weights_only: a checkpoint is data and must not be able to run code
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch has many: zip, pickle, key errors; all of them mean a damaged or foreign file
-        raise ValueError(f"{path} cannot be read as a checkpoint, it is damaged or foreign: {error}") from error
+        raise ValueError(f"{path} cannot be read as a checkpoint, it is damaged or not one: {error}") from error

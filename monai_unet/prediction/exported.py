@@ -49,7 +49,7 @@ def load_exported(path: str | Path, device: str = "cpu") -> Model:
 
     Raises:
         FileNotFoundError: when there is no such file.
-        ValueError: when it is no such file, or was not exported by this project.
+        ValueError: when it is not such a file, or was not exported by this project.
         ImportError: for ONNX, without onnxruntime.
     """
     path = Path(path)
@@ -95,7 +95,7 @@ class OnnxNetwork(nn.Module):
         providers = [name for name in wanted if name in onnxruntime.get_available_providers()]
         try:
             self.session = onnxruntime.InferenceSession(path, options, providers=[*providers, "CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime has its own, one a cause
+        except Exception as error:  # onnxruntime has an error class for each cause
             raise ValueError(f"{path} cannot be read as an ONNX model: {error}") from error
         self.settings = self.session.get_modelmeta().custom_metadata_map.get(SETTINGS, "")
         self.geometry: ValidGeometry | None = None

@@ -41,7 +41,7 @@ def load_model(bundle: str, overrides: str = "{}", device: str = "cpu") -> Model
         device: where it is to compute.
 
     Raises:
-        FileNotFoundError: when there is no such bundle, or no weights in it.
+        FileNotFoundError: when the bundle or its weights are missing.
         ValueError: when the weights do not fit the network, an override is not a name of the config or has a wrong
             value, or overrides are given for a file, which has settings of its own.
     """

@@ -92,7 +92,7 @@ def predict(
             f"threshold {threshold} does nothing for probabilities: leave it out, or ask for label or instances"
         )
     if min_size is not None and output != "instances":
-        raise ValueError(f"min_size {min_size} is of instances, and does nothing for a {output}: leave it out")
+        raise ValueError(f"min_size {min_size} applies to instances and does nothing for a {output}: leave it out")
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     changes = json.dumps(dict(overrides or {}), sort_keys=True)
     bundle = str(Path(bundle).resolve())
@@ -151,7 +151,7 @@ def predict(
 
 def _check(out: Path, output: str, dtype: str | None) -> None:
     if not out.name.endswith((".zarr", ".tif", ".tiff", ".nii", ".nii.gz")):
-        raise ValueError(f"{out}: its type is not known; .ome.zarr, .ome.tif, .nii and .nii.gz are")
+        raise ValueError(f"{out}: unknown type; expected .ome.zarr, .ome.tif, .nii or .nii.gz")
     if output not in OUTPUTS:
         raise ValueError(f"output {output!r}: one of {', '.join(OUTPUTS)}")
     if dtype not in (None, *DTYPES):

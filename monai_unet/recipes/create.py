@@ -72,11 +72,11 @@ def new_bundle(
             other labels.
     """
     if not re.fullmatch(r"\w[\w.-]*", name, re.ASCII):
-        raise ValueError(f"a bundle's name is made of letters, numbers, '.', '-' and '_', as my_cells; not {name!r}")
+        raise ValueError(f"a bundle's name consists of letters, digits, '.', '-' and '_', as my_cells; not {name!r}")
     folder = Path(out) if out is not None else Path("bundles") / name if Path("bundles").is_dir() else Path(name)
     if os.path.lexists(folder):
         raise FileExistsError(
-            f"{folder} exists and is left as it is; take another name, {_free_name(folder)}, or --out"
+            f"{folder} already exists and was left as it is; choose another name, {_free_name(folder)}, or --out"
         )
     start = find_recipe(like)
     survey = survey_folder(dataset_dir, classes, labels, ignore_label, partly_annotated)
@@ -149,11 +149,11 @@ def _kind(start: Recipe, survey: Survey, like: str, has_unknown: bool) -> str:
         why = "unknown pixels" if has_unknown else card.facts(survey)["labels"]
         raise ValueError(
             f"{like} scores by the metrics of ISBI 2012, for two values and every pixel known; {survey.folder} has "
-            f"{why}: take --like dic_hela"
+            f"{why}: use --like dic_hela"
         )
     if start.kind == "classes" and survey.kind != "classes":
         raise ValueError(
-            f"{like} is for maps of classes, and the labels in {survey.folder} are cells; take --like dic_hela, or "
+            f"{like} is for maps of classes, and the labels in {survey.folder} are cells; use --like dic_hela, or "
             "--labels classes if they are classes"
         )
     return "classes" if survey.kind == "classes" else start.kind

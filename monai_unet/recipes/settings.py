@@ -26,7 +26,7 @@ class Setting:
     Attributes:
         name: of a knob.
         value: that is set.
-        finding: what the folder holds, for a person to read.
+        finding: what the folder holds, for people to read.
         because: what follows from that, where there is more to say than the knob says of itself.
     """
 
@@ -93,7 +93,7 @@ def value_range(survey: Survey) -> tuple[float, float, str]:
     scaled to 0 to 1. Of other types what was survey, with a quarter of it to spare on either side.
     """
     bits = _BITS.get(survey.dtypes[0], ())
-    refused = "inference refuses images outside, which are scaled otherwise"
+    refused = "inference refuses images outside it, as their grey values are scaled differently"
     for number in bits:
         high = 2**number - 1
         if survey.brightest <= high < 255 * survey.dimmest:

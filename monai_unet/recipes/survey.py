@@ -21,7 +21,7 @@ LabelKind = Literal["instances", "masks", "classes"]
 _CUT = 0.001  # of the pixels at either end; hot pixels of a camera are far fewer
 _SAMPLE = 10_000_000  # grey values that are kept; 80 MB as real numbers
 _RARE = 0.001  # share of the pixels
-_MANY_PARTS = 1.5  # of one number in a section, in the mean; only a cell that another one cuts has two
+_MANY_PARTS = 1.5  # of one number in a section, on average; only a cell that another one cuts has two
 
 _TO_GREY = (
     "make it grey first: Image > Type > 8-bit in Fiji, or skimage.color.rgb2gray; of several channels save the one "
@@ -46,11 +46,11 @@ class Survey:
         dimmest: the lowest of the sections' brightest values; those of one value are left out.
         mean, std: of the grey values of all sections but the 0.1 % darkest and brightest; of 10 million drawn by chance
             where there are more.
-        kind: "instances", one number a cell; "masks", two values; "classes", a number a class.
+        kind: "instances", one integer per cell; "masks", two values; "classes", one integer per class.
         num_values: different label values of the file that has most.
         classes: their names, background first.
-        class_pixels: known pixels of each class, a row a section.
-        cell_sizes: pixels of each cell, a row a section; of masks those of the 4-connected parts.
+        class_pixels: known pixels of each class, one row per section.
+        cell_sizes: pixels of each cell, one row per section; of masks those of the 4-connected parts.
         problems: why the folder cannot be used, each naming its file.
         warnings: what may be meant but should be looked at.
     """
@@ -123,7 +123,7 @@ def survey_folder(
         dataset_dir: as in `labelled_files`.
         classes: names, background first; background and cell when left out.
         labels: what they are, if not as above.
-        ignore_label: the value of pixels of which nothing is known.
+        ignore_label: the value of pixels that are unknown.
         partly_annotated: names of images of which only some cells are labelled.
 
     Returns:
@@ -174,7 +174,7 @@ def survey_folder(
             else:
                 problems.append(
                     f"{pair['image']} has the shape {_shape(pixels)} and its label {_shape(label)}; "
-                    "one label pixel for each pixel is needed"
+                    "expected one label pixel per image pixel"
                 )
 
     grey = np.concatenate(samples).astype(np.float64) if samples else np.zeros(1)
@@ -212,8 +212,8 @@ def survey_folder(
             _judge_instances(sections, warnings)
     if not problems and result.num_sections < 2:
         problems.append(
-            f"{pairs[0]['image']} is a single section; two are the least, one to train on and one to validate on: "
-            "cut it into two images, or label another one"
+            f"{pairs[0]['image']} is a single section; at least two are needed, one to train on and one to "
+            "validate on: cut it into two images, or label another"
         )
     return Survey(**{**vars(result), "problems": tuple(problems), "warnings": tuple(warnings)})
 
@@ -226,9 +226,7 @@ def _check_names(names: Sequence[str], given: bool, labels: str | None) -> None:
             "background first, as in background,cell"
         )
     if labels == "instances" and len(names) != 2:
-        raise ValueError(
-            f"instances have two classes, background and what the cells are; {', '.join(names)} were named"
-        )
+        raise ValueError(f"instances have two classes, background and the cells; {', '.join(names)} were named")
     if labels == "classes" and not given:
         raise ValueError("a map of classes needs their names, background first: --classes background,nucleus,cytoplasm")
 
@@ -326,13 +324,13 @@ def _judge_grey_values(sections: list[_Section], std: float, problems: list[str]
     constant = [section for section in sections if section.range[0] == section.range[1]]
     if len(constant) == len(sections):
         problems.append(
-            f"every image is of one grey value ({constant[0].range[0]:g} in {constant[0].where}): there is nothing to "
-            "learn from; were they exported from an empty channel?"
+            f"every image has a single grey value ({constant[0].range[0]:g} in {constant[0].where}): there is nothing "
+            "to learn from; were they exported from an empty channel?"
         )
     elif std == 0:
-        problems.append("the images are of one grey value but for a few pixels: there is nothing to learn from")
+        problems.append("apart from a few pixels the images have a single grey value: there is nothing to learn from")
     else:
-        warnings += [f"{section.where} is of one grey value, {section.range[0]:g}" for section in constant]
+        warnings += [f"{section.where} has a single grey value, {section.range[0]:g}" for section in constant]
 
 
 def _judge_classes(found: Survey, sections: list[_Section], problems: list[str], warnings: list[str]) -> None:
@@ -340,7 +338,7 @@ def _judge_classes(found: Survey, sections: list[_Section], problems: list[str],
         # around the cells of partly annotated images nothing is known, so that there may be no background
         if share == 0:
             problems.append(
-                f"{name} occurs in no label: every class has to; name the classes that occur, in their order"
+                f"{name} occurs in no label, and every class must: name the classes that occur, in their order"
             )
         elif share < _RARE:
             warnings.append(
@@ -359,7 +357,7 @@ def _judge_classes(found: Survey, sections: list[_Section], problems: list[str],
         )
     unknown = [section.where for section in sections if not section.num_known]
     if unknown:
-        warnings.append(f"{few(unknown)}: nothing is known of any pixel, so nothing is learnt there")
+        warnings.append(f"{few(unknown)}: no pixel is known, so nothing is learned there")
 
 
 def _judge_instances(sections: list[_Section], warnings: list[str]) -> None:

@@ -74,7 +74,7 @@ def same_colours(cells: np.ndarray, objects: np.ndarray) -> np.ndarray:
     cell has. So a split shows as two colours where the truth has one, a merger as one where it has two.
 
     Args:
-        cells: one number a cell, 0 outside; shape (H, W).
+        cells: one integer per cell, 0 outside; shape (H, W).
         objects: one number an object, 0 outside; same shape.
 
     Returns:

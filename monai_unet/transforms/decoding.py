@@ -26,8 +26,8 @@ class Decoding:
         min_size: objects of fewer pixels are background.
 
     Raises:
-        ValueError: when the threshold is no probability, the size is negative, or there are fewer than two classes, or
-            other than two and objects are wanted.
+        ValueError: when the threshold is not a probability, the size is negative, or there are fewer than two classes,
+            or more than two and objects are wanted.
 
     Example:
         >>> probability = np.array([[[0.4, 0.9, 0.2]], [[0.6, 0.1, 0.8]]])

@@ -123,7 +123,7 @@ def label_blocks(
         source: probability, or foreground of 0 and 1; shape (H, W) or (D, H, W). Read once. NaN is background.
         target: where the labels go, an integer type, same shape. It is written twice and read between: a store that is
             compressed by chunks is fast when `blocks` are its chunks or multiples of them.
-        blocks: pixels of a block, one number or one an axis; they need not divide the shape.
+        blocks: pixels of a block, one number or one per axis; they need not divide the shape.
         threshold: a pixel is foreground above it, as in `isbi2012_scores`, not where it is equal.
         min_size: objects of fewer pixels, counted over all blocks, are background.
         connectivity: see `label_instances`; it reaches over edges and corners of blocks too.

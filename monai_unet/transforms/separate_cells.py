@@ -19,7 +19,7 @@ def separate_cells(cells: np.ndarray) -> np.ndarray:
     background lie between them; where a cell borders on background nothing changes.
 
     Args:
-        cells: one integer a cell, 0 for background; shape (H, W) or (D, H, W).
+        cells: one integer per cell, 0 for background; shape (H, W) or (D, H, W).
 
     Returns:
         The same type and shape.
@@ -42,7 +42,7 @@ class SeparateCellsd(MapTransform):
     """Put background between the cells of a sample that touch, and into its map of classes; see `separate_cells`.
 
     Args:
-        keys: of the cells, each (1, H, W) or (1, D, H, W), one integer a cell.
+        keys: of the cells, each (1, H, W) or (1, D, H, W), one integer per cell.
         class_key: of the map of classes that becomes 0 (background) where a cell was taken away.
         allow_missing_keys: whether a sample may lack the cells.
     """

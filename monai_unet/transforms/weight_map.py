@@ -183,7 +183,7 @@ def class_balance(classes: np.ndarray, ignore: np.ndarray | None = None) -> np.n
 
     The paper says that w_c balances the class frequencies, not how. Here a pixel of a class that covers the share f of
     the known pixels weighs 1 / (n f), with n the number of classes that occur: inversely proportional to the frequency,
-    and 1 in the mean over the known pixels, so that the learning rate means the same with and without the balance.
+    and 1 on average over the known pixels, so that the learning rate means the same with and without the balance.
     Frequencies are those of the one image. Where one class alone occurs it weighs 1.
 
     Args:

@@ -97,7 +97,7 @@ def test_going_on_with_another_recipe_is_refused(sections, tmp_path, named, chan
     with pytest.raises(RuntimeError) as caught:
         train(sections, tmp_path, epochs=2, **change)
     message = str(cause_under_monai(caught.value))
-    assert "checkpoint.pt is of another run" in message
+    assert "checkpoint.pt belongs to another run" in message
     assert named in message
 
 

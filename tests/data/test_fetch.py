@@ -330,7 +330,7 @@ def test_a_damaged_archive_is_a_value_error(tmp_path, name):
 
 def test_a_tar_that_is_called_zip_is_a_value_error(tmp_path):
     make_tar(tmp_path / "a.zip", ["x.txt"])
-    with pytest.raises(ValueError, match="not of the kind"):
+    with pytest.raises(ValueError, match="not of the type"):
         safe_extract(tmp_path / "a.zip", tmp_path / "out")
 
 

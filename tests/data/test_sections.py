@@ -90,7 +90,7 @@ def test_instances_that_are_no_whole_numbers_are_refused(files):
 
 
 def test_a_section_that_does_not_exist_is_refused(files):
-    with pytest.raises(ValueError, match=r"image.tif holds sections 0 to 2; \[3\] are asked for"):
+    with pytest.raises(ValueError, match=r"image.tif holds sections 0 to 2; \[3\] were asked for"):
         SectionDataset([{**files, "sections": [1, 3]}], unchanged)
 
 

@@ -12,7 +12,7 @@ def test_a_number_validates_on_that_many_of_the_last_sections():
 
 
 def test_what_is_no_number_is_refused_with_what_would_be():
-    with pytest.raises(ValueError, match="'1/3' is no share"):
+    with pytest.raises(ValueError, match="'1/3': expected a share"):
         split_sections(5, "1/3")
 
 

@@ -33,7 +33,7 @@ def test_what_is_not_a_number_is_a_difference():
 
 
 def test_another_shape_is_an_error():
-    with pytest.raises(ValueError, match=r"puts out \(1, 2\), the network \(1, 3\)"):
+    with pytest.raises(ValueError, match=r"outputs \(1, 2\), the network \(1, 3\)"):
         difference("x", (1,), torch.zeros(1, 3), torch.zeros(1, 2))
 
 

@@ -109,7 +109,7 @@ def test_weights_that_are_no_numbers_do_not_replace_the_last_good_ones(tmp_path)
     second.trainer.add_event_handler(
         Events.ITERATION_COMPLETED(once=4), lambda: second.network.weight.data.fill_(math.nan)
     )
-    with pytest.raises(ValueError, match=r"weight is no number any more; the state before is kept in .*a.pt"):
+    with pytest.raises(ValueError, match=r"weight contains NaN or infinity; the previous checkpoint is kept in .*a.pt"):
         second(2)
     assert (tmp_path / "a.pt").read_bytes() == before
 
@@ -125,7 +125,9 @@ def test_what_a_killed_run_left_half_written_is_removed(tmp_path):
 def test_processes_that_do_not_see_the_same_checkpoint_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(idist, "get_world_size", lambda: 4)
     monkeypatch.setattr(idist, "all_reduce", lambda value: value + 2)
-    with pytest.raises(ValueError, match=r"a.pt is seen by 2 of 4 processes: give a --ckpt_dir that all nodes share"):
+    with pytest.raises(
+        ValueError, match=r"a.pt is visible to 2 of 4 processes: give a --ckpt_dir that all nodes share"
+    ):
         Run(tmp_path / "a.pt")(1)
 
 
@@ -145,7 +147,9 @@ def test_the_last_epoch_is_kept_whatever_the_interval(tmp_path):
 def test_a_checkpoint_of_another_run_is_refused_with_what_differs(tmp_path):
     Run(tmp_path / "a.pt", settings={"seed": 0, "validation": [4, 5]})(1)
     other = Run(tmp_path / "a.pt", settings={"seed": 0, "validation": [3, 5]})
-    with pytest.raises(ValueError, match=r"a.pt is of another run: validation was \[4, 5\] there and is \[3, 5\] now"):
+    with pytest.raises(
+        ValueError, match=r"a.pt belongs to another run: validation was \[4, 5\] there and is \[3, 5\] now"
+    ):
         other(2)
     assert other.epochs == []
 

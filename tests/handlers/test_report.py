@@ -174,7 +174,8 @@ def test_several_classes_show_wrong_pixels(tmp_path):
 
 def test_the_page_needs_no_network_and_no_script(tmp_path):
     page = run(tmp_path, [section("a")], facts={"weights": "models/model.pt"})
-    assert not re.search(r"https?://|//[a-z]|<script|@import|url\(", page.replace("</", ""))
+    text = re.sub(r"data:image/png;base64,[^\"]*", "", page)  # in which two slashes mean nothing
+    assert not re.search(r"https?://|//[a-z]|<script|@import|url\(", text.replace("</", ""))
     assert all(source.startswith("data:image/png;base64,") for source in re.findall(r'src="([^"]*)', page))
     links = [link for link in re.findall(r'href="([^"]*)', page) if not link.startswith(("#", "data:"))]
     assert links

@@ -87,5 +87,5 @@ def test_memory_is_said_as_people_say_it(text, number):
 
 
 def test_what_is_no_memory_is_refused():
-    with pytest.raises(ValueError, match="as in 2GB"):
+    with pytest.raises(ValueError, match="as 2GB"):
         parse_memory("much")

@@ -136,7 +136,7 @@ def test_an_unfinished_store_is_refused(tmp_path, convert, name):
     store = create_or_open(tmp_path / "store", (3, 9, 9), (1, 9, 9), "uint8", "zyx", None, {})
     with pytest.raises(ValueError, match="store is not finished"):
         convert(store, tmp_path / name)
-    with pytest.raises(ValueError, match="is no store of a prediction"):
+    with pytest.raises(ValueError, match="is not the store of a prediction"):
         convert(tmp_path / "nowhere", tmp_path / name)
 
 

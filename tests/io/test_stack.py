@@ -79,7 +79,7 @@ def test_nan_is_refused_with_its_number(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "content", "message"),
-    [("a.tif", b"", "cannot be read"), ("a.png", b"no picture", "cannot be read"), ("a.jpx", b"x", "not known")],
+    [("a.tif", b"", "cannot be read"), ("a.png", b"no picture", "cannot be read"), ("a.jpx", b"x", "unknown type")],
 )
 def test_what_is_no_image_is_refused_by_name(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)

@@ -94,7 +94,7 @@ def test_what_is_no_such_store_is_left_alone(tmp_path, kind):
     else:
         zarr.create_group(path)
     before = files(tmp_path)
-    with pytest.raises(FileExistsError, match="out exists and is no prediction"):
+    with pytest.raises(FileExistsError, match="out exists and is not a prediction"):
         make(path)
     assert files(tmp_path) == before
 
@@ -219,7 +219,7 @@ def test_finish_refuses_an_unfinished_store_and_repeats_nothing(tmp_path, versio
     with pytest.raises(ValueError, match="out lacks 26 of 27 chunks"):
         store.finish()
     assert not store.is_complete
-    with pytest.raises(ValueError, match="a prediction that has not ended"):
+    with pytest.raises(ValueError, match="an unfinished prediction"):
         open_source(tmp_path / "out")
     fill(store, PIXELS).finish()
     before = files(tmp_path)

@@ -45,8 +45,8 @@ def test_classes_are_told_by_name_whatever_its_case(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("no xml", "is no XML of annotations"),
-        ("<A></A>", "holds no polygon"),
+        ("no xml", "is not an XML file of annotations"),
+        ("<A></A>", "has no polygons"),
         ('<A><Annotation Name="dog">' + '<Coordinate X="1" Y="2"/>' * 3 + "</Annotation></A>", "'dog'; expected cell"),
     ],
 )

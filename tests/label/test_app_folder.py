@@ -58,7 +58,7 @@ def test_the_bundles_weights_are_copied_once_and_those_in_the_app_kept(tmp_path)
 @pytest.mark.parametrize(
     ("bundles", "overrides", "message"),
     [
-        ([ISBI, ISBI], {}, "have one name"),
+        ([ISBI, ISBI], {}, "have the same name"),
         ([ISBI], {"featurs": [2]}, "has the name featurs"),
         ([REPOSITORY], {}, r"inference.json does not exist"),
     ],

@@ -109,7 +109,7 @@ def test_weights_start_with_the_papers_deviation_and_biases_at_zero():
     ("arguments", "message"),
     [
         ({"spatial_dims": 1}, "spatial_dims 1"),
-        ({"features": (8,)}, "two levels or more"),
+        ({"features": (8,)}, "expected two or more levels"),
         ({"variant": "caffe"}, "one of paper, release"),
     ],
 )

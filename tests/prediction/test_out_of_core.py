@@ -195,7 +195,7 @@ def test_a_second_run_for_instances_computes_nothing(stack, bundle, tmp_path, mo
         ({"dtype": "uint8", "output": "instances"}, "is for probabilities"),
         ({"threshold": 0.3}, "threshold 0.3 does nothing for probabilities"),
         ({"threshold": 3, "output": "label"}, "threshold 3: expected a probability"),
-        ({"min_size": 9, "output": "label"}, "min_size 9 is of instances"),
+        ({"min_size": 9, "output": "label"}, "min_size 9 applies to instances"),
     ],
 )
 def test_arguments_that_cannot_work_are_refused_before_anything_is_made(stack, bundle, tmp_path, arguments, message):
@@ -205,7 +205,7 @@ def test_arguments_that_cannot_work_are_refused_before_anything_is_made(stack, b
 
 
 def test_an_output_of_unknown_type_is_refused(stack, bundle, tmp_path):
-    with pytest.raises(ValueError, match=r"out\.jpg: its type is not known"):
+    with pytest.raises(ValueError, match=r"out\.jpg: unknown type"):
         run(stack, tmp_path / "out.jpg", bundle)
 
 

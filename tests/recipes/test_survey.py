@@ -149,9 +149,9 @@ def test_an_image_of_one_value_is_a_warning_and_nothing_but_such_images_a_proble
     pair("b", np.full_like(GREY, 9))
     found = survey_folder(tmp_path)
     assert not found.problems
-    assert only(found.warnings).endswith("b.tif is of one grey value, 9")
+    assert only(found.warnings).endswith("b.tif has a single grey value, 9")
     pair("a", np.full_like(GREY, 8))
-    assert "every image is of one grey value" in only(survey_folder(tmp_path).problems)
+    assert "every image has a single grey value" in only(survey_folder(tmp_path).problems)
 
 
 def test_sections_without_a_label_are_named(tmp_path, pair):
@@ -177,7 +177,7 @@ def test_a_rare_class_is_a_warning(tmp_path, pair):
 
 def test_a_single_section_is_too_few_and_a_stack_of_two_is_enough(tmp_path, pair):
     pair("a")
-    assert "two are the least" in only(survey_folder(tmp_path).problems)
+    assert "at least two are needed" in only(survey_folder(tmp_path).problems)
     pair("a", np.stack([GREY] * 2), np.stack([CELLS] * 2))
     assert not survey_folder(tmp_path).problems
 

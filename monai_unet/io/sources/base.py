@@ -83,7 +83,7 @@ class ImageSource(ABC):
         """The pixels of a box that lies in the image.
 
         Args:
-            box: one slice an axis, array order, start and stop given, step 1.
+            box: one slice per axis, array order, start and stop given, step 1.
 
         Returns:
             (channels, d, h, w), in the type and byte order of this machine.

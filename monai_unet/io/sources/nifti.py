@@ -40,7 +40,7 @@ class NiftiSource(ImageSource):
 
         image: Any = nibabel.load(self.path)
         if not isinstance(image, nibabel.Nifti1Pair):  # NIfTI-2 is a subclass
-            raise ValueError("it is no NIfTI")
+            raise ValueError("it is not a NIfTI file")
         shape = image.shape
         if len(shape) < 2 or math.prod(shape[3:]) != 1:
             raise ValueError(f"it has the shape {shape}; expected one grey volume: save each volume in its own file")

@@ -33,9 +33,9 @@ def open_source(path: str | os.PathLike[str]) -> ImageSource:
             SimpleITK).
 
     Raises:
-        FileNotFoundError: when there is nothing, or a folder that is no Zarr.
+        FileNotFoundError: when there is nothing, or a folder that is not a Zarr.
         PermissionError: when it may not be read.
-        ValueError: when it is no image of these kinds, damaged, or its sections differ in size.
+        ValueError: when it is not such an image, is damaged, or its sections differ in size.
 
     Example:
         >>> source = open_source("train-volume.tif")  # doctest: +SKIP
@@ -46,7 +46,7 @@ def open_source(path: str | os.PathLike[str]) -> ImageSource:
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist; expected an image ({', '.join(SOURCE_SUFFIXES)})")
     if not os.access(path, os.R_OK):
-        raise PermissionError(f"{path} may not be read by this user; give yourself the right (chmod u+r)")
+        raise PermissionError(f"{path} cannot be read by this user: its permissions forbid it (chmod u+r)")
     kind = _source_type(path)
     if path.is_file() and path.stat().st_size == 0:
         raise ValueError(f"{path} cannot be read as an image: it is empty; fetch or copy it again")
@@ -70,6 +70,6 @@ def _source_type(path: Path) -> type[ImageSource]:
         name = path.name.lower()
         suffix = next((each for each in SOURCE_SUFFIXES if each != ".zarr" and name.endswith(each)), None)
         if suffix is None:
-            raise ValueError(f"{path}: its type is not known; {', '.join(SOURCE_SUFFIXES)} are")
+            raise ValueError(f"{path}: unknown type; expected {', '.join(SOURCE_SUFFIXES)}")
     module, reader = _READERS[suffix]
     return getattr(importlib.import_module(f"monai_unet.io.sources.{module}"), reader)

@@ -34,7 +34,7 @@ class _Layout:
 
 
 class TiffSource(ImageSource):
-    """A TIFF of sections: one page a section, or as OME and ImageJ describe their pages.
+    """A TIFF of sections: one page per section, or as OME and ImageJ describe their pages.
 
     Uncompressed strips are read row by row; a compressed one is decoded as a whole for every box that touches it, so
     that a compressed page in a single strip is not read by region: tiles serve better.
@@ -132,7 +132,7 @@ def _exactly(file: BinaryIO, count: int) -> bytes:
     while len(data) < count:  # an unbuffered read may return less, and does beyond 2 GB
         more = file.read(count - len(data))
         if not more:
-            raise ValueError("it ends before its pixels do: it is cut off; fetch or copy it again")
+            raise ValueError("its pixel data is cut off; fetch or copy it again")
         data += more
     return data
 
@@ -169,7 +169,7 @@ def _layout(tiff: TiffFile, size: int) -> _Layout:
         planes = [[pages[0]]] * num_groups
         starts = [[pages[0].dataoffsets[0] + int(i) * step for i in group] for group in order]
         if not _is_plain(pages[0]) or len(pages) > 1 or max(map(max, starts)) + step > size:
-            raise ValueError(f"it has {len(pages)} pages and speaks of {order.size}: it is damaged or cut off")
+            raise ValueError(f"it has {len(pages)} pages and announces {order.size}: it is damaged or cut off")
     return _Layout(planes, starts, extent, num_groups * samples, spacing, unit)
 
 

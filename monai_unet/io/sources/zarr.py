@@ -25,7 +25,7 @@ class ZarrSource(ImageSource):
         multiscales = attributes.get("ome", attributes).get("multiscales")
         if not multiscales:
             if "monai_unet" in attributes:
-                raise ValueError("it is a prediction that has not ended; run it again with the same arguments")
+                raise ValueError("it is an unfinished prediction; run it again with the same arguments")
             members = ", ".join(sorted(node.keys())) or "nothing"
             raise ValueError(f"it is a Zarr group without an image of its own; it holds {members}: name one of them")
         level = node[multiscales[0]["datasets"][0]["path"]]

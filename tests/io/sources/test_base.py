@@ -351,7 +351,7 @@ def two_volumes(path):
             lambda path: imsave(path, np.zeros((5, 6, 4), np.uint8), check_contrast=False),
             "without transparency",
         ),
-        ("a.jpx", lambda path: path.write_bytes(b"x"), "not known; .tif"),
+        ("a.jpx", lambda path: path.write_bytes(b"x"), "unknown type; expected .tif"),
     ],
 )
 def test_what_cannot_be_used_is_refused_with_the_reason(tmp_path, name, write, message):
@@ -371,7 +371,7 @@ def test_a_missing_file_and_a_folder_are_told_apart(tmp_path):
 def test_a_file_that_may_not_be_read_is_refused(tmp_path, monkeypatch):
     (tmp_path / "a.tif").write_bytes(b"x")
     monkeypatch.setattr(os, "access", lambda path, mode: False)  # the super-user may read everything
-    with pytest.raises(PermissionError, match=r"a.tif may not be read"):
+    with pytest.raises(PermissionError, match=r"a.tif cannot be read by this user"):
         open_source(tmp_path / "a.tif")
 
 
