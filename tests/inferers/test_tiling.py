@@ -70,7 +70,7 @@ def test_an_image_that_fits_is_one_tile():
 
 
 def test_too_little_memory_is_refused_with_what_would_do():
-    with pytest.raises(ValueError, match=r"MB is too little for a single tile .* are the least"):
+    with pytest.raises(ValueError, match=r"MB is too little for a single tile .* at least"):
         choose_tile((1000, 1000), GEOMETRY, memory=1000, bytes_per_pixel=8)
 
 
