@@ -147,7 +147,7 @@ python -m monai.bundle run evaluating --config_file "['configs/train.json','conf
 python -m monai.bundle run inference  --config_file configs/inference.json --input_dir IMAGES --output_dir RESULTS
 ```
 
-{results} Training goes on from `models/checkpoint.pt` when it is there (`--resume False` starts anew) and leaves the
+{results} Training resumes from `models/checkpoint.pt` when it is there (`--resume False` starts anew) and leaves the
 best weights in `models/model.pt`. Evaluation writes `output/report.html`, with scores and pictures. A network of
 another width is `--features "[16,32,64,128,256]"`, for all three.
 
