@@ -63,6 +63,6 @@ def test_a_bundle_without_a_licence_is_refused(bundle, tmp_path):
     copy = tmp_path / "bundle"
     shutil.copytree(bundle, copy)
     (copy / "LICENSE").unlink()
-    with pytest.raises(FileNotFoundError, match="under which terms"):
+    with pytest.raises(FileNotFoundError, match="must state the licence"):
         export(copy, "bioimageio", tmp_path / "a.zip", overrides=json.loads(json.dumps(OVERRIDES)))
     assert not (tmp_path / "a.zip").exists()
