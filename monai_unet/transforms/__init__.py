@@ -6,8 +6,10 @@ from monai_unet.transforms.elastic import RandElasticTiled, displacement_field
 from monai_unet.transforms.instances import (
     label_blocks,
     label_instances,
+    watershed_blocks,
     watershed_instances,
 )
+from monai_unet.transforms.object_borders import ObjectBordersd, object_borders
 from monai_unet.transforms.separate_cells import SeparateCellsd, separate_cells
 from monai_unet.transforms.weight_map import WeightMap, WeightMapd, border_weight_map, class_balance
 
@@ -15,6 +17,7 @@ __all__ = [
     "CheckImaged",
     "Decoded",
     "Decoding",
+    "ObjectBordersd",
     "RandElasticTiled",
     "SeparateCellsd",
     "WeightMap",
@@ -24,6 +27,8 @@ __all__ = [
     "displacement_field",
     "label_blocks",
     "label_instances",
+    "object_borders",
     "separate_cells",
+    "watershed_blocks",
     "watershed_instances",
 ]

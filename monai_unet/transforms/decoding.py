@@ -11,7 +11,7 @@ from monai.config import KeysCollection
 from monai.transforms import MapTransform
 from monai.utils import convert_data_type, convert_to_dst_type, ensure_tuple_rep
 
-from monai_unet.transforms.instances import label_instances
+from monai_unet.transforms.instances import label_instances, watershed_instances
 
 
 @dataclass(frozen=True)
@@ -24,10 +24,13 @@ class Decoding:
         threshold: with two classes, a pixel is inside where the probability of the second is above it; not where it is
             equal. With more classes, the most probable one wins, the first of equal ones.
         min_size: objects of fewer pixels are background.
+        border: width of the border class, pixels; 0 where the network has none. With it the network has a channel more
+            than classes: background, inside, border. Objects are grown from seeds inside over inside and border.
+        seed_threshold: with a border, a pixel belongs to a seed where the probability of inside is above it.
 
     Raises:
-        ValueError: when the threshold is not a probability, the size is negative, or there are fewer than two classes,
-            or more than two and objects are wanted.
+        ValueError: when a threshold is not a probability, the size or the border is negative, or there are fewer than
+            two classes, or more than two and objects are wanted.
 
     Example:
         >>> probability = np.array([[[0.4, 0.9, 0.2]], [[0.6, 0.1, 0.8]]])
@@ -39,26 +42,51 @@ class Decoding:
     objects: bool = False
     threshold: float = 0.5
     min_size: int = 0
+    border: int = 0
+    seed_threshold: float = 0.7
 
     def __post_init__(self) -> None:
-        if not 0 <= self.threshold <= 1:
-            raise ValueError(f"threshold {self.threshold}: expected a probability, 0 to 1")
+        for name in ("threshold", "seed_threshold"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} {getattr(self, name)}: expected a probability, 0 to 1")
+        if self.border < 0 or (self.border and not self.objects):
+            raise ValueError(f"border {self.border}: expected a number of pixels, 0 or more, and objects")
         if self.min_size < 0:
             raise ValueError(f"min_size {self.min_size}: expected a number of pixels, 0 or more")
         if len(self.classes) < 2 or (self.objects and len(self.classes) != 2):
             raise ValueError(f"classes {', '.join(self.classes)}: expected two or more, and two for objects")
 
+    @property
+    def channel_names(self) -> tuple[str, ...]:
+        """One name for each channel of the network's output."""
+        return (*self.classes, "border") if self.border else tuple(self.classes)
+
+    @property
+    def channels(self) -> int:
+        """Of the network's output."""
+        return len(self.channel_names)
+
+    def foreground(self, probability: Any) -> Any:
+        """Probability of each class but the background, (C, *size) -> (len(classes) - 1, *size)."""
+        return 1 - probability[:1] if self.border else probability[1:]
+
     def class_map(self, probability: np.ndarray) -> np.ndarray:
         """The class of each pixel: (C, *size) -> uint8 (*size)."""
-        if len(probability) == 2:
-            return (probability[1] > self.threshold).astype(np.uint8)
+        if len(self.classes) == 2:
+            return (self.foreground(probability)[0] > self.threshold).astype(np.uint8)
         return probability.argmax(0).astype(np.uint8)
 
     def instances(self, probability: np.ndarray) -> np.ndarray:
-        """The objects of two classes, (2, H, W) or (2, D, H, W) -> int32 (*size); see `label_instances`."""
-        if len(probability) != 2:
+        """The objects of two classes, (C, H, W) or (C, D, H, W) -> int32 (*size).
+
+        See `label_instances`, and with a border `watershed_instances`.
+        """
+        if len(self.classes) != 2 or len(probability) != self.channels:
             raise ValueError(f"objects are made of two classes; there are {len(probability)}")
-        return label_instances(probability[1] > self.threshold, self.min_size)
+        foreground = self.foreground(probability)[0]
+        if self.border:
+            return watershed_instances(probability[1], foreground, self.threshold, self.seed_threshold, self.min_size)
+        return label_instances(foreground > self.threshold, self.min_size)
 
     def labels(self, probability: np.ndarray) -> np.ndarray:
         """What the bundle writes as its label: objects, or else classes."""

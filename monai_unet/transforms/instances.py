@@ -66,42 +66,160 @@ def label_instances(foreground: np.ndarray, min_size: int = 0, connectivity: int
 
 
 def watershed_instances(
-    probability: np.ndarray, threshold: float = 0.5, seed_threshold: float = 0.8, min_size: int = 0
+    inside: np.ndarray,
+    foreground: np.ndarray | None = None,
+    threshold: float = 0.5,
+    seed_threshold: float = 0.8,
+    min_size: int = 0,
 ) -> np.ndarray:
-    """Objects that grow from where the probability is high, so that cells which touch at a weak place stay apart.
+    """Objects that grow from where a pixel is surely inside one, so that cells which touch stay apart.
 
-    Seeds are the parts above `seed_threshold`. They grow over the foreground from the highest probability down, and
-    meet where it is lowest between them. Foreground that no seed reaches is background. Neighbours share an edge (a
-    face in 3-D). For arrays in memory only: where two objects meet depends on the image far around, so there is no
-    form of it that goes block by block and gives the same.
+    Seeds are the connected parts of the foreground where `inside` is above `seed_threshold`; those of fewer than a
+    tenth of `min_size` pixels are dropped. They grow over their connected part of the foreground from the highest
+    `inside` down, and meet where it is lowest between them. A part that no seed reaches is background. Then holes are
+    filled: pixels that an object encloses and that are not foreground; of nested objects the inner one fills its own.
+    Neighbours share an edge (a face in 3-D).
+
+    What becomes of a part of the foreground depends on that part alone, so `watershed_blocks` gives the same.
 
     Args:
-        probability: of the foreground, shape (H, W) or (D, H, W); NaN is background.
+        inside: probability of lying inside an object and not at its border, shape (H, W) or (D, H, W).
+        foreground: probability of lying in an object at all, same shape; `inside` when left out. NaN is background.
         threshold: a pixel is foreground above it.
-        seed_threshold: a pixel belongs to a seed above it; not below `threshold`.
-        min_size: objects of fewer pixels, when grown, are background; of the seeds none is too small.
+        seed_threshold: a pixel belongs to a seed above it.
+        min_size: objects of fewer pixels, when grown and filled, are background.
 
     Returns:
         int32, same shape, numbered as `label_instances` does.
 
     Raises:
-        ValueError: when the shape has not 2 or 3 axes, `min_size` is negative, or `seed_threshold` below `threshold`.
+        ValueError: when the shape has not 2 or 3 axes, the shapes differ, or `min_size` is negative.
         OverflowError: when there are more objects than int32 can number.
 
-    Source: scikit-image's `watershed` (Soille and Ansoult, 1990), on the negative probability.
+    Source: scikit-image's `watershed` (Soille and Ansoult, 1990), on the negative of `inside`.
 
     Example:
         >>> watershed_instances(np.array([[0.9, 0.9, 0.6, 0.7, 0.9, 0.2, 0.6]]))
         array([[1, 1, 1, 2, 2, 0, 0]], dtype=int32)
     """
-    probability = np.asarray(probability)
-    _check_parameters(probability.ndim, min_size, connectivity=1)
-    if not seed_threshold >= threshold:
-        raise ValueError(f"seed_threshold is {seed_threshold}, expected {threshold} (the threshold) or more")
-    seeds, num_seeds = ndimage.label(probability > seed_threshold)
+    inside = np.asarray(inside)
+    foreground = inside if foreground is None else np.asarray(foreground)
+    _check_parameters(inside.ndim, min_size, connectivity=1)
+    if inside.shape != foreground.shape:
+        raise ValueError(f"inside has the shape {inside.shape} and foreground {foreground.shape}: expected the same")
+    mask = foreground > threshold
+    parts, _ = ndimage.label(mask)
+    grown = np.zeros(inside.shape, np.int32)
+    count = 0
+    for number, box in enumerate(ndimage.find_objects(parts), start=1):
+        count = _grow(inside[box], mask[box], parts[box] == number, seed_threshold, min_size, grown[box], count)
+    sizes, firsts = _measured(grown, count)
+    return _numbers(sizes, firsts, min_size, np.int32)[grown]
+
+
+def watershed_blocks(
+    inside: SlicedArray,
+    foreground: SlicedArray,
+    parts: SlicedArray,
+    target: SlicedArray,
+    blocks: int | Sequence[int],
+    threshold: float = 0.5,
+    seed_threshold: float = 0.8,
+    min_size: int = 0,
+    largest: int = 1 << 28,
+) -> int:
+    """`watershed_instances` of arrays that need not fit into memory; the labels are those of the whole arrays.
+
+    The parts of the foreground are numbered block by block, as `label_blocks` does, and then grown one after the other,
+    each in its bounding box.
+
+    Args:
+        inside: see `watershed_instances`.
+        foreground: see there.
+        parts: for the numbers of the parts on the way, an integer type, same shape, 0 everywhere.
+        target: where the labels go, the same.
+        blocks: pixels of a block, see `label_blocks`.
+        threshold: see `watershed_instances`.
+        seed_threshold: see there.
+        min_size: see there.
+        largest: pixels that the bounding box of a part may have; some 20 bytes each are needed.
+
+    Returns:
+        The number of objects.
+
+    Raises:
+        ValueError: as `label_blocks`, and when a part's bounding box is larger than allowed: a higher `threshold`
+            divides it, or more memory holds it.
+        OverflowError: as `label_blocks`.
+    """
+    shape = tuple(target.shape)
+    num_parts = label_blocks(foreground, parts, blocks, threshold)
+    size = (blocks,) * len(shape) if isinstance(blocks, int) else tuple(blocks)
+    starts, stops = (
+        np.full((num_parts + 1, len(shape)), np.iinfo(np.int64).max),
+        np.zeros((num_parts + 1, len(shape)), int),
+    )
+    for _, box in _boxes(shape, size):
+        here = np.asarray(parts[box])
+        corner = np.array([part.start for part in box])
+        for number, found in enumerate(ndimage.find_objects(here), start=1):
+            if found is not None:
+                starts[number] = np.minimum(starts[number], corner + [part.start for part in found])
+                stops[number] = np.maximum(stops[number], corner + [part.stop for part in found])
+    count = 0
+    for number in range(1, num_parts + 1):
+        extent = stops[number] - starts[number]
+        if np.prod(extent) > largest:
+            raise ValueError(
+                f"a connected part of the foreground spans {' x '.join(map(str, extent))} pixels, more than the memory "
+                "allows: give a higher threshold, which divides it, or more memory"
+            )
+        where = tuple(slice(int(low), int(high)) for low, high in zip(starts[number], stops[number], strict=True))
+        there, grown = np.asarray(parts[where]), np.asarray(target[where]).astype(np.int64)
+        count = _grow(np.asarray(inside[where]), there > 0, there == number, seed_threshold, min_size, grown, count)
+        _check_range(count, target.dtype, "a higher seed threshold")
+        target[where] = grown.astype(target.dtype)
+    sizes, firsts = np.zeros(count, np.int64), np.full(count, np.iinfo(np.int64).max)
+    for _, box in _boxes(shape, size):
+        here = np.asarray(target[box])
+        pixels, first = _measured(here, count)
+        present = pixels > 0
+        sizes += pixels
+        firsts[present] = np.minimum(firsts[present], _index_in_whole(first[present], here.shape, box, shape))
+    numbers = _numbers(sizes, firsts, min_size, target.dtype)
+    for _, box in _boxes(shape, size):
+        target[box] = numbers[np.asarray(target[box])]
+    return int(numbers.max())
+
+
+def _grow(
+    inside: np.ndarray,
+    mask: np.ndarray,
+    part: np.ndarray,
+    seed_threshold: float,
+    min_size: int,
+    grown: np.ndarray,
+    count: int,
+) -> int:
+    """Write the objects of one part of the foreground into `grown`, numbered from `count` + 1 on; their last number.
+
+    All arrays are of the part's bounding box; `mask` is the whole foreground in it.
+    """
+    seeds, num_seeds = ndimage.label(part & (inside > seed_threshold))
+    kept = np.bincount(seeds.ravel(), minlength=num_seeds + 1) >= min_size // 10
+    kept[0] = False
+    if not kept.any():
+        return count
+    seeds = np.where(kept[seeds], seeds, 0)
     # float64 is what watershed computes in; an unsigned type has no negative numbers
-    labels = watershed(-probability.astype(np.float64), seeds, mask=probability > threshold)
-    return _numbers(*_measured(labels, num_seeds), min_size, np.int32)[labels]
+    labels = watershed(-inside.astype(np.float64), seeds, mask=part)
+    for number, box in enumerate(ndimage.find_objects(labels), start=1):
+        if box is None:
+            continue
+        count += 1
+        own = labels[box] == number
+        grown[box][own | (ndimage.binary_fill_holes(own) & ~mask[box])] = count
+    return count
 
 
 def label_blocks(
