@@ -13,13 +13,16 @@ from monai_unet.data.split import split_sections
 from monai_unet.io.stack import READ_SUFFIXES, count_sections, list_images, stem
 
 _SEQUENCE = re.compile(r"\d{2}")
+_TRUTHS = {"gold": ("GT",), "silver": ("ST",), "both": ("ST", "GT")}  # the later ones over the earlier
 _LAYOUTS = (
     "the Cell Tracking Challenge's layout (01/t000.tif with 01_GT/SEG/man_seg000.tif), images/NAME.tif with "
     "labels/NAME.tif, or ISBI 2012's train-volume.tif with train-labels.tif"
 )
 
 
-def labelled_files(dataset_dir: str | Path, partly_annotated: Sequence[str] = ()) -> list[dict[str, Any]]:
+def labelled_files(
+    dataset_dir: str | Path, partly_annotated: Sequence[str] = (), truth: str = "gold"
+) -> list[dict[str, Any]]:
     """The images of a folder that have labels, in order.
 
     Args:
@@ -28,6 +31,9 @@ def labelled_files(dataset_dir: str | Path, partly_annotated: Sequence[str] = ()
             `labels/NAME.EXT`, paired by name, where each needs the other; or of ISBI 2012, see `check_isbi2012`.
         partly_annotated: images of which only some cells are labelled, by their names as `01/t067` or `NAME`: where
             these have no label, nothing is known. Names in a sequence that is not there are passed over.
+
+        truth: of the challenge's layout, "gold" (`01_GT/SEG`, by experts), "silver" (`01_ST/SEG`, by the challenge's
+            best programs), or "both", gold where both exist. The other layouts have one only.
 
     Returns:
         A dictionary per image: `image` and `label`, the paths; `name`; `sequence`, the challenge's "01", "02" and so
@@ -49,7 +55,7 @@ def labelled_files(dataset_dir: str | Path, partly_annotated: Sequence[str] = ()
         ]
     else:
         sequences = sorted(path.name for path in folder.iterdir() if _SEQUENCE.fullmatch(path.name) and path.is_dir())
-        found = [pair for sequence in sequences for pair in _challenge_frames(folder, sequence)]
+        found = [pair for sequence in sequences for pair in _challenge_frames(folder, sequence, truth)]
     if not found:
         there = ", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "nothing"
         raise FileNotFoundError(f"{folder} holds no labelled images; expected {_LAYOUTS}; found {there}")
@@ -101,9 +107,14 @@ def _paired_by_name(folder: Path) -> list[dict[str, Any]]:
     return pairs
 
 
-def _challenge_frames(folder: Path, sequence: str) -> list[dict[str, Any]]:
+def _challenge_frames(folder: Path, sequence: str, truth: str) -> list[dict[str, Any]]:
+    if truth not in _TRUTHS:
+        raise ValueError(f"truth {truth!r}: one of {', '.join(_TRUTHS)}")
+    labels: dict[str, Path] = {}
+    for part in _TRUTHS[truth]:
+        labels |= {path.name: path for path in (folder / f"{sequence}_{part}" / "SEG").glob("man_seg*.tif")}
     pairs = []
-    for label in sorted((folder / f"{sequence}_GT" / "SEG").glob("man_seg*.tif")):
+    for _, label in sorted(labels.items()):
         number = label.stem.removeprefix("man_seg")
         image = folder / sequence / f"t{number}.tif"
         if not image.is_file():

@@ -9,9 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 from monai.data import CacheDataset
+from scipy import ndimage
 
 from monai_unet.data.labels import cells_of, check_values, class_map, whole_labels
 from monai_unet.io import read_stack
+
+_BESIDE = 6  # pixels around a labelled cell that are known to be background, wherever it lies
 
 
 def read_labelled_sections(
@@ -21,6 +24,7 @@ def read_labelled_sections(
     num_classes: int = 2,
     ignore_label: int | None = None,
     partly_annotated: bool = False,
+    unknown_rim: int = 0,
 ) -> list[dict[str, torch.Tensor | str]]:
     """The sections of an image file and of the label file that belongs to it.
 
@@ -32,6 +36,8 @@ def read_labelled_sections(
         num_classes: of a map of classes.
         ignore_label: the value of pixels that are unknown.
         partly_annotated: only some cells are labelled, so the background is unknown.
+        unknown_rim: pixels from the image's edge within which cells need not be labelled, as outside the Cell Tracking
+            Challenge's field of interest: what is not in a labelled cell or within 6 pixels of one is unknown there.
 
     Returns:
         A dictionary per section: `image` float32 (1, H, W); `label` float32 (1, H, W), the class, 1 inside cells and 0
@@ -55,6 +61,8 @@ def read_labelled_sections(
     classes = class_map(labels, known, instances, num_classes)
     cells = np.stack([cells_of(*section, instances) for section in zip(labels, classes, strict=True)])
     ignore = ~known | (cells == 0) if partly_annotated else ~known
+    if unknown_rim:
+        ignore = ignore | np.stack([_unlabelled_rim(section, unknown_rim) for section in cells])
     return [
         {
             "image": torch.from_numpy(pixels[index][None].astype(np.float32)),
@@ -67,6 +75,13 @@ def read_labelled_sections(
     ]
 
 
+def _unlabelled_rim(cells: np.ndarray, width: int) -> np.ndarray:
+    rim = np.ones(cells.shape, bool)
+    rim[width:-width, width:-width] = False
+    beside = ndimage.distance_transform_edt(cells == 0) <= _BESIDE if cells.any() else np.zeros(cells.shape, bool)
+    return rim & ~beside
+
+
 class SectionDataset(CacheDataset):
     """Sections of labelled files; what is not random is computed once and kept in memory.
 
@@ -74,8 +89,7 @@ class SectionDataset(CacheDataset):
         data: files, `{"image": path, "label": path}` each; a file may hold one section or many, and `"sections"` may
             name those to use, counted from 0; all when left out. `"partly_annotated"` as in `read_labelled_sections`.
         transform: applied to a section as `read_labelled_sections` gives it; random transforms come last.
-        instances, num_classes, ignore_label: what the label files hold, see `read_labelled_sections`.
-        otherwise: files to take when `data` is empty; MONAI Label leaves nothing to validate on with one or two labels.
+        instances, num_classes, ignore_label, unknown_rim: what the label files hold, see `read_labelled_sections`.
         progress: show a bar while the sections are prepared.
 
     Raises:
@@ -89,11 +103,11 @@ class SectionDataset(CacheDataset):
         instances: bool = False,
         num_classes: int = 2,
         ignore_label: int | None = None,
-        otherwise: Sequence[Mapping[str, Any]] = (),
+        unknown_rim: int = 0,
         progress: bool = False,
     ) -> None:
         chosen: list[dict[str, Any]] = []
-        for files in data or otherwise:
+        for files in data:
             found = read_labelled_sections(
                 files["image"],
                 files["label"],
@@ -101,6 +115,7 @@ class SectionDataset(CacheDataset):
                 num_classes,
                 ignore_label,
                 files.get("partly_annotated", False),
+                unknown_rim,
             )
             indices = files.get("sections", range(len(found)))
             missing = [index for index in indices if not 0 <= index < len(found)]

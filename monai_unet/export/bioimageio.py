@@ -213,7 +213,7 @@ def _description(model: Model, wrapped: BlockwiseUNet, bundle: str, overrides: s
         # said in full: bioimageio.spec 0.5.12 leaves defaults out, and reads `pad: {}` as padding with zeros
         pad=v0_5.ReflectPadding(mode="reflect"),
     )
-    classes: list[str] = [v0_5.Identifier(_identifier(name)) for name in model.decoding.classes]
+    classes: list[str] = [v0_5.Identifier(_identifier(name)) for name in model.decoding.channel_names]
     outputs = v0_5.OutputTensorDescr(
         id=v0_5.TensorId("probability"),
         description="probability of each class",

@@ -110,11 +110,14 @@ class SaveReport:
         image, label, pred = (_array(sample[key]) for key in ("image", "label", "pred"))
         unknown = _array(sample["ignore"])[0] > 0 if "ignore" in sample else None
         has_unknown = unknown is not None and bool(unknown.any())
-        if len(pred) > 2:
+        # a network may have a channel for the borders of cells
+        has_classes = len(pred) > 2 and not (self.decoding.objects and len(pred) == self.decoding.channels)
+        if has_classes:
             panels, counts, num_errors = _classes(label[0], pred, unknown)
         else:
             cells = _array(sample["cells"])[0] if "cells" in sample else label_instances(label[0] > 0)
-            panels, counts, num_errors = _cells(cells, self._objects(sample, pred), pred[-1], unknown)
+            inside = self.decoding.foreground(pred)[0] if len(pred) > 1 else pred[0]
+            panels, counts, num_errors = _cells(cells, self._objects(sample, pred), inside, unknown)
         panels = {"image": report.grey(image[0]), **panels}
         name = f"section_{index:03d}.png"
         with written_aside(self.output_dir / "pictures" / name) as temporary:
@@ -125,7 +128,7 @@ class SaveReport:
             for caption, panel in panels.items()
         ]
         section = report.Section(index, title, shown, f"pictures/{name}", counts)
-        return _Assessed(section, num_errors, len(pred), has_unknown)
+        return _Assessed(section, num_errors, len(pred) if has_classes else 2, has_unknown)
 
     def _objects(self, sample: Mapping[str, Any], probability: np.ndarray) -> np.ndarray:
         if "instances" in sample:

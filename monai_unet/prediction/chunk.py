@@ -33,7 +33,8 @@ class Job:
         image: path of the input.
         store: path of the Zarr that takes the chunks.
         bundle, overrides, device: of the model, see `load_model`.
-        output: "probability" or "label".
+        output: "probability", "label", or "objects", what the objects of a network with a border are made of: the
+            probability of the foreground and that of inside.
         dtype: of the chunks.
         threshold: of labels, see `monai_unet.transforms.decoding.Decoding`.
         tile: output pixels of a tile, one number for each axis of (D, H, W).
@@ -81,9 +82,12 @@ def predict_chunk(job: Job, index: tuple[int, ...]) -> None:
 
 def _encode(probability: torch.Tensor, job: Job, model: Model) -> np.ndarray:
     """What is kept of (classes, *extent): class 1 or the label of two classes, else all."""
+    decoding = replace(model.decoding, threshold=job.threshold)
     if job.output == "label":
-        return replace(model.decoding, threshold=job.threshold).class_map(probability.numpy())[None]
-    kept = probability[1:] if len(probability) == 2 else probability
+        return decoding.class_map(probability.numpy())[None]
+    kept = decoding.foreground(probability) if len(decoding.classes) == 2 else probability
+    if job.output == "objects":
+        kept = torch.cat([kept, probability[1:2]])
     if job.dtype == "uint8":
         return (kept * 255).round().to(torch.uint8).numpy()
     return kept.numpy().astype(job.dtype)

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from monai_unet.io.zarr_store import PredictionStore
-from monai_unet.transforms.instances import label_blocks
+from monai_unet.transforms.decoding import Decoding
+from monai_unet.transforms.instances import label_blocks, watershed_blocks
+
+_PER_PIXEL = 64  # bytes that growing takes for a pixel of a part's bounding box
 
 
 class _Section:
-    """One section of a stack, or the whole store, as an array that is read and written box by box."""
+    """One channel and one section of a store, or all its sections, as an array that is read and written box by box."""
 
-    def __init__(self, store: PredictionStore, section: int | None) -> None:
+    def __init__(self, store: PredictionStore, section: int | None, channel: int = 0) -> None:
         self.array = store.level(0)
-        self.section = section
-        self.shape = store.shape if section is None else store.shape[1:]
+        fixed: list[int] = [channel] if "c" in store.axes else []
+        self.fixed = tuple(fixed if section is None else [*fixed, section])
+        self.shape = store.shape[len(self.fixed) :]
         self.dtype = store.dtype
 
     def __getitem__(self, box: Any) -> np.ndarray:
@@ -26,27 +31,45 @@ class _Section:
         self.array[self._where(box)] = values
 
     def _where(self, box: Any) -> tuple[slice | int, ...]:
-        parts = box if isinstance(box, tuple) else (box,)
-        return parts if self.section is None else (self.section, *parts)
+        return (*self.fixed, *(box if isinstance(box, tuple) else (box,)))
 
 
-def label_store(
-    probability: PredictionStore, labels: PredictionStore, threshold: float, min_size: int, by_section: bool
-) -> int:
-    """Number the connected parts of what is above the threshold.
+def label_store(stores: Sequence[PredictionStore], decoding: Decoding, memory: int, by_section: bool) -> int:
+    """Number the objects of what was predicted, as `Decoding.instances` does in memory.
 
     Args:
-        probability: complete, one class; as floating-point numbers.
-        labels: of the same shape, of an integer type.
-        threshold: see `label_blocks`.
-        min_size: objects of fewer pixels are dropped.
+        stores: of the probability of one class, complete, as floating-point numbers, and of the labels, of the same
+            shape and an integer type. With a border: of two channels, foreground and inside; of the parts of the
+            foreground on the way; and of the labels.
+        decoding: how objects are made.
+        memory: bytes that the largest connected part of the foreground may take.
         by_section: each section of a stack by itself, its numbers from 1 on; else objects reach through sections.
 
     Returns:
         The number of objects, of all sections together.
+
+    Raises:
+        ValueError: when a connected part of the foreground does not fit the memory.
     """
-    sections = range(probability.shape[0]) if by_section and len(probability.shape) == 3 else [None]
-    blocks = probability.chunks[-2:] if sections != [None] else probability.chunks
-    return sum(
-        label_blocks(_Section(probability, at), _Section(labels, at), blocks, threshold, min_size) for at in sections
-    )
+    probability, *_, labels = stores
+    is_stack = by_section and len(labels.shape) == 3
+    sections: Sequence[int | None] = range(labels.shape[0]) if is_stack else [None]
+    blocks = labels.chunks[-2:] if is_stack else labels.chunks
+    count = 0
+    for at in sections:
+        foreground, target = _Section(probability, at), _Section(labels, at)
+        if decoding.border:
+            count += watershed_blocks(
+                _Section(probability, at, channel=1),
+                foreground,
+                _Section(stores[1], at),
+                target,
+                blocks,
+                decoding.threshold,
+                decoding.seed_threshold,
+                decoding.min_size,
+                largest=max(memory // _PER_PIXEL, 1),
+            )
+        else:
+            count += label_blocks(foreground, target, blocks, decoding.threshold, decoding.min_size)
+    return count

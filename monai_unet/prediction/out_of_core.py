@@ -30,6 +30,7 @@ from monai_unet.prediction.exported import is_exported
 from monai_unet.prediction.instances import label_store
 from monai_unet.prediction.load import check_overrides, load_model
 from monai_unet.prediction.model import Model
+from monai_unet.transforms.decoding import Decoding
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -106,10 +107,10 @@ def predict(
     region = _region(roi, source)
     threshold = model.decoding.threshold if threshold is None else threshold
     min_size = model.decoding.min_size if min_size is None else min_size
-    replace(model.decoding, threshold=threshold, min_size=min_size)  # refuses values that are out of range
+    decoding = replace(model.decoding, threshold=threshold, min_size=min_size)  # refuses values that are out of range
     budget = parse_memory(model.memory if memory is None else memory) - (INTERPRETER if device == "cpu" else 0)
-    if output == "instances" and model.out_channels != 2:
-        raise ValueError(f"instances need a network of two classes; this one has {model.out_channels}")
+    if output == "instances" and len(model.decoding.classes) != 2:
+        raise ValueError(f"instances need a network of two classes; this one has {len(model.decoding.classes)}")
     direct = out.suffix == ".zarr" and output != "instances"
     job = Job(
         image=str(Path(image).resolve()),
@@ -117,7 +118,9 @@ def predict(
         bundle=bundle,
         overrides=changes,
         device=device,
-        output="label" if output == "label" else "probability",
+        output="objects"
+        if output == "instances" and model.decoding.border
+        else output.replace("instances", "probability"),
         dtype="uint8" if output == "label" else dtype or "float32",  # float32 below instances: their threshold is exact
         threshold=threshold,
         tile=_tile([stop - start for start, stop in region], model, max(budget, 0)),
@@ -129,14 +132,16 @@ def predict(
     store = _store(job, source, model)
     used = [store]
     if output == "instances":
-        used.append(_instance_store(store, out, threshold, min_size))
+        used.append(_instance_store(store, out, "", decoding))
+        if decoding.border:
+            used.insert(1, _instance_store(store, out, "parts", decoding))
     if output != "instances" or not used[-1].is_complete:
         if store.missing_chunks():
             with _client(workers, scheduler) as client:
                 _compute(job, store, client, progress)
         if output == "instances":
             # a run that is killed here numbers anew; the probabilities, which take the time, are kept
-            label_store(store, used[-1], threshold, min_size, by_section=model.spatial_dims == 2)
+            label_store(used, decoding, max(budget, 0), by_section=model.spatial_dims == 2)
     store = used[-1]
     store.finish()
     if out.suffix != ".zarr":
@@ -182,10 +187,11 @@ def _tile(sizes: Sequence[int], model: Model, budget: int) -> tuple[int, int, in
 
 
 def _store(job: Job, source: ImageSource, model: Model) -> PredictionStore:
-    info, number = source.info, 1 if model.out_channels == 2 or job.output == "label" else model.out_channels
+    info, classes = source.info, model.decoding.classes
+    number = {"label": 1, "objects": 2}.get(job.output, len(classes) if len(classes) > 2 else 1)
     extents = [stop - start for start, stop in job.region][3 - info.ndim :]
     channels = [number] if number > 1 else []
-    names = model.decoding.classes if number > 1 else model.decoding.classes[1:2]
+    names = classes if number > 2 else (*classes[1:2], *(["inside"] if job.output == "objects" else []))
     stat = info.path.stat()
     return create_or_open(
         job.store,
@@ -211,19 +217,23 @@ def _store(job: Job, source: ImageSource, model: Model) -> PredictionStore:
     )
 
 
-def _instance_store(probability: PredictionStore, out: Path, threshold: float, min_size: int) -> PredictionStore:
+def _instance_store(probability: PredictionStore, out: Path, part: str, decoding: Decoding) -> PredictionStore:
+    """The store that takes the instances, or with a `part` what is needed on the way."""
+    how = {name: getattr(decoding, name) for name in ("threshold", "min_size", "border", "seed_threshold")}
+    axes = probability.axes.replace("c", "")
+    name = f".{out.name}.{part or 'instances'}.zarr"
     return create_or_open(
-        out if out.suffix == ".zarr" else out.with_name(f".{out.name}.instances.zarr"),
-        shape=probability.shape,
-        chunks=probability.chunks,
+        out if out.suffix == ".zarr" and not part else out.with_name(name),
+        shape=probability.shape[-len(axes) :],
+        chunks=probability.chunks[-len(axes) :],
         dtype="int32",
-        axes=probability.axes,
+        axes=axes,
         spacing=probability.spacing,
         unit=probability.unit,
         affine=probability.affine,
         labels=True,
-        channel_names=["instances"],
-        settings={**probability.settings, "output": "instances", "threshold": threshold, "min_size": min_size},
+        channel_names=[part or "instances"],
+        settings={**probability.settings, "output": part or "instances", **how},
     )
 
 

@@ -218,8 +218,9 @@ def _describe_tensors(configs: dict[str, dict[str, Any]]) -> None:
     inference, tensors = configs["inference"], configs["metadata"]["network_data_format"]
     low, high = ((value - inference["image_mean"]) / inference["image_std"] for value in inference["value_range"])
     tensors["inputs"]["image"]["value_range"] = [round(low, 3), round(high, 3)]
-    tensors["outputs"]["pred"]["num_channels"] = len(inference["classes"])
-    tensors["outputs"]["pred"]["channel_def"] = {str(n): name for n, name in enumerate(inference["classes"])}
+    channels = [*inference["classes"], *(["border"] if inference.get("border") else [])]
+    tensors["outputs"]["pred"]["num_channels"] = len(channels)
+    tensors["outputs"]["pred"]["channel_def"] = {str(n): name for n, name in enumerate(channels)}
 
 
 def _written(value: Any, indent: int, column: int) -> str:

@@ -136,7 +136,7 @@ def watershed_blocks(
     Args:
         inside: see `watershed_instances`.
         foreground: see there.
-        parts: for the numbers of the parts on the way, an integer type, same shape, 0 everywhere.
+        parts: for the numbers of the parts on the way, an integer type, same shape.
         target: where the labels go, the same.
         blocks: pixels of a block, see `label_blocks`.
         threshold: see `watershed_instances`.
@@ -155,6 +155,8 @@ def watershed_blocks(
     shape = tuple(target.shape)
     num_parts = label_blocks(foreground, parts, blocks, threshold)
     size = (blocks,) * len(shape) if isinstance(blocks, int) else tuple(blocks)
+    for _, box in _boxes(shape, size):
+        target[box] = np.zeros([part.stop - part.start for part in box], target.dtype)
     starts, stops = (
         np.full((num_parts + 1, len(shape)), np.iinfo(np.int64).max),
         np.zeros((num_parts + 1, len(shape)), int),

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tifffile
@@ -137,3 +139,21 @@ def test_a_folder_of_isbi_2012_is_checked(tmp_path):
     (tmp_path / "train-labels.tif").unlink()
     with pytest.raises(FileNotFoundError, match=r"train-labels\.tif not found"):
         labelled_files(tmp_path)
+
+
+def test_silver_truth_is_taken_when_it_is_asked_for_and_gold_where_both_exist(challenge):
+    for number in ("000", "777"):
+        write(challenge / "01" / f"t{number}.tif")
+        write(challenge / "01_ST" / "SEG" / f"man_seg{number}.tif")
+    write(challenge / "01_GT" / "SEG" / "man_seg000.tif")
+
+    def labels(truth):
+        files = labelled_files(challenge, truth=truth)
+        return {file["name"]: Path(file["label"]).parts[-3] for file in files if file["sequence"] == "01"}
+
+    assert labels("silver") == {"01/t000": "01_ST", "01/t777": "01_ST"}
+    both = labels("both")
+    assert (both["01/t000"], both["01/t777"]) == ("01_GT", "01_ST")
+    assert set(labels("gold").values()) == {"01_GT"}
+    with pytest.raises(ValueError, match="truth 'bronze': one of gold, silver, both"):
+        labelled_files(challenge, truth="bronze")

@@ -151,6 +151,13 @@ def test_a_section_whose_cells_have_one_number_is_a_mask(files):
     assert cells == [[[[1, 0, 2], [1, 0, 0]]], [[[4, 0, 4], [4, 9, 0]]], [[[0, 0, 1]] * 2]]
 
 
-def test_other_files_are_taken_where_there_are_none(files):
-    assert len(SectionDataset([], unchanged, otherwise=[files])) == 3
-    assert len(SectionDataset([{**files, "sections": [1]}], unchanged, otherwise=[files])) == 1
+def test_in_the_rim_what_is_not_in_or_beside_a_labelled_cell_is_unknown(tmp_path):
+    cells = np.zeros((60, 70), np.uint16)
+    cells[0:5, 30:40] = 3
+    write(tmp_path / "image.tif", np.zeros(cells.shape, np.uint8))
+    write(tmp_path / "label.tif", cells)
+    (section,) = read_labelled_sections(tmp_path / "image.tif", tmp_path / "label.tif", instances=True, unknown_rim=12)
+    ignore = section["ignore"][0].numpy()
+    assert not ignore[12:-12, 12:-12].any()
+    assert not ignore[0:5, 24:46].any(), "six pixels beside the cell are known"
+    assert ignore[2, 23] == ignore[59, 69] == ignore[11, 60] == 1

@@ -71,6 +71,8 @@ def test_a_sample_may_lack_predictions_if_it_is_allowed_to():
         ({"min_size": -1}, "min_size -1: expected a number of pixels"),
         ({"classes": ("a",)}, "expected two or more"),
         ({"classes": ("a", "b", "c"), "objects": True}, "and two for objects"),
+        ({"seed_threshold": -0.1}, "seed_threshold -0.1: expected a probability"),
+        ({"border": 2}, "border 2: .* and objects"),
     ],
 )
 def test_values_that_make_no_sense_are_refused(wrong, message):
@@ -81,6 +83,21 @@ def test_values_that_make_no_sense_are_refused(wrong, message):
 def test_objects_of_three_classes_are_refused():
     with pytest.raises(ValueError, match="objects are made of two classes; there are 3"):
         THREE.instances(np.zeros((3, 4, 5)))
+
+
+def test_with_a_border_two_cells_that_touch_are_two_objects():
+    borders = Decoding(("background", "cell"), objects=True, border=1)
+    inside = np.array([[0.9, 0.9, 0.1, 0.1, 0.9, 0.9, 0.0]])
+    border = np.array([[0.1, 0.1, 0.9, 0.9, 0.1, 0.1, 0.2]])
+    probability = np.stack([1 - inside - border, inside, border])
+    assert borders.labels(probability).tolist() == [[1, 1, 1, 2, 2, 2, 0]]
+    assert np.allclose(borders.foreground(probability)[0], inside + border)
+    assert borders.class_map(probability).tolist() == [[1, 1, 1, 1, 1, 1, 0]]
+    assert borders.channel_names == ("background", "cell", "border")
+
+
+def test_the_foreground_of_classes_is_all_but_the_first():
+    assert np.array_equal(THREE.foreground(np.arange(3)[:, None]), [[1], [2]])
 
 
 def test_the_examples_in_the_docstrings_run():
