@@ -24,7 +24,8 @@ def prepare_cell_tracking(source: str | os.PathLike[str], out: str | os.PathLike
     """Check a data set in the challenge's layout and copy it, byte for byte, to the folder that a bundle reads.
 
     Args:
-        source: a folder that has `01/t000.tif` and `01_GT/SEG/man_seg000.tif` and so on; a zip or tar archive with
+        source: a folder that has `01/t000.tif` and `01_GT/SEG/man_seg000.tif` and so on, and perhaps silver truth in
+            `01_ST/SEG`; a zip or tar archive with
             such a folder somewhere inside; or the URL (http, https) of an archive.
         out: folder, made when it is missing. Nothing lands in it before every check has passed, except that a download
             collects in `out/.download` until then; a broken one goes on there when it is asked for again.
@@ -45,15 +46,19 @@ def prepare_cell_tracking(source: str | os.PathLike[str], out: str | os.PathLike
         folder = _layout_in(folder, source) if unpacked else folder
         pairs = labelled_files(folder)
         cells = [int(np.unique(_cells(pair)).size) - 1 for pair in pairs]
+        silver = labelled_files(folder, truth="silver") if any(folder.glob("[0-9][0-9]_ST/SEG/man_seg*.tif")) else []
+        for pair in silver:
+            _cells(pair)
         sequences = sorted({pair["sequence"] for pair in pairs})
         # the labels last, so that whoever sees them sees a whole pair
         frames = [path for sequence in sequences for path in sorted((folder / sequence).glob("t*.tif"))]
-        labels = [Path(pair["label"]) for pair in pairs]
+        labels = [Path(pair["label"]) for pair in [*silver, *pairs]]
         install_files({str(path.relative_to(folder)): path for path in [*frames, *labels]}, out, force)
     shutil.rmtree(out / DOWNLOADS, ignore_errors=True)
+    more = f", {len(silver)} by silver truth" if silver else ""
     return (
-        f"{len(frames)} frames in {len(sequences)} sequences ({', '.join(sequences)}), {len(pairs)} of them labelled, "
-        f"{sum(cells)} cells"
+        f"{len(frames)} frames in {len(sequences)} sequences ({', '.join(sequences)}), {len(pairs)} of them labelled"
+        f"{more}, {sum(cells)} cells"
     )
 
 

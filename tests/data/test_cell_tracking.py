@@ -32,6 +32,14 @@ def test_frames_and_labels_are_copied_and_counted(film, tmp_path):
     assert files(tmp_path / "out") == ["01/t000.tif", "01/t001.tif", "01_GT/SEG/man_seg001.tif"]
 
 
+def test_silver_truth_comes_along_where_the_source_has_it(film, tmp_path):
+    shutil.copytree(film / "01_GT", film / "01_ST")
+    shutil.move(film / "01_ST" / "SEG" / "man_seg001.tif", film / "01_ST" / "SEG" / "man_seg000.tif")
+    found = prepare_cell_tracking(film, tmp_path / "out")
+    assert found == "2 frames in 1 sequences (01), 1 of them labelled, 1 by silver truth, 2 cells"
+    assert files(tmp_path / "out") == files(film)
+
+
 def test_an_archive_is_unpacked_and_found_inside(film, tmp_path):
     archive = shutil.make_archive(str(tmp_path / "set"), "zip", film.parent)
     prepare_cell_tracking(archive, tmp_path / "out")
