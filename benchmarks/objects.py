@@ -1,7 +1,7 @@
 """SEG of a cell bundle on frames that were not trained on and chose nothing, as the bundle makes objects and as chosen.
 
     python benchmarks/objects.py --bundle bundles/dic_hela --dataset-dir DIR --choose 10 11 12 --score 0 1 2 \
-        --overrides '{"ckpt_dir": "runs/a", "features": [16, 32, 64, 128, 256], "border": 6}'
+        --overrides '{"ckpt_dir": "runs/a", "features": [16, 32, 64, 128, 256], "seed_depth": 0.1}'
 
 Frames are counted as `--validation` counts them, over all that have labels. Threshold, seeds and smallest object are
 chosen by SEG on the frames of `--choose` alone.
@@ -53,7 +53,7 @@ def main() -> None:
     print("|---|--:|--:|--:|--:|--:|--:|")
     for name, decoding in (("as the bundle makes them", model.decoding), ("chosen", best)):
         scores = [seg(frames, decoding) for frames in (chosen_on, scored, [scored[index] for index in gold])]
-        seeds = f"{decoding.seed_threshold:g}" if decoding.border else "-"
+        seeds = f"{decoding.seed_depth:g}" if decoding.by_distance else "-"
         cells = [name, f"{decoding.threshold:g}", seeds, str(decoding.min_size), *(f"{score:.3f}" for score in scores)]
         print(f"| {' | '.join(cells)} |")
 
@@ -70,10 +70,10 @@ def frame(model: Model, files: dict) -> Frame:
 
 def candidates(decoding: Decoding) -> Iterator[Decoding]:
     """A grid of ways to make objects."""
-    seeds = (0.3, 0.5, 0.7, 0.8, 0.9) if decoding.border else (decoding.seed_threshold,)
+    seeds = (0.03, 0.06, 0.1, 0.15, 0.2) if decoding.by_distance else (decoding.seed_depth,)
     sizes = [round(decoding.min_size * factor) for factor in (0.5, 1, 2)]
     for threshold, seed, size in itertools.product((0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9), seeds, sizes):
-        yield replace(decoding, threshold=threshold, seed_threshold=seed, min_size=size)
+        yield replace(decoding, threshold=threshold, seed_depth=seed, min_size=size)
 
 
 def seg(frames: list[Frame], decoding: Decoding) -> float:

@@ -36,6 +36,7 @@ class Knob:
         defaults: of single configs, in place of `default`.
         limits: "least", "most", "above" and "below", of numbers and of each number in a list.
         choices: the values that are allowed; any when empty.
+        found: whether a training finds a value for its weights, which evaluation and inference take.
         unit, source: for a reader.
     """
 
@@ -50,6 +51,7 @@ class Knob:
     defaults: dict[str, Any] = field(default_factory=dict)
     limits: dict[str, float] = field(default_factory=dict)
     choices: tuple[str, ...] = ()
+    found: bool = False
     unit: str = ""
     source: str = ""
 

@@ -16,11 +16,11 @@ from monai_unet.label.app_folder import make_app
 NARROW = {"features": [4, 8, 16]}
 # far from the defaults, so that a door with values of its own would show
 SETTINGS = {
-    "cells": {"threshold": 0.505, "min_size": 7},
-    "cells with a border": {"border": 3, "threshold": 0.9, "seed_threshold": 0.345, "min_size": 7},
+    "cells": {"separation": "gap", "threshold": 0.505, "min_size": 7},
+    "cells with a distance": {"separation": "distance", "threshold": 0.9, "seed_depth": 0.002, "min_size": 7},
     "masks": {"threshold": 0.495},
 }
-BUNDLES = {"cells": "dic_hela", "cells with a border": "dic_hela", "masks": "isbi"}
+BUNDLES = {"cells": "dic_hela", "cells with a distance": "dic_hela", "masks": "isbi"}
 
 
 class Case(tuple):

@@ -108,8 +108,9 @@ def test_what_was_found_and_set_is_in_the_configs(cells):
     values = {setting.name: setting.value for setting in made.settings}
     for name, value in values.items():
         assert (inference if name == "value_range" else train)[name] == value
-    for name in ("image_mean", "image_std", "min_size", "classes"):
+    for name in ("image_mean", "image_std", "classes"):
         assert inference[name] == train[name]
+    assert inference["min_size"] == f"$io.found_value(@ckpt_path, 'min_size', {train['min_size']})"
     assert train["dataset_dir"] == inference["dataset_dir"] == str(cells)
     assert train["partly_annotated"] == []
 
@@ -121,7 +122,11 @@ def test_a_bundle_has_links_a_card_a_licence_and_metadata_of_its_own(cells):
         assert (bundle / name).resolve() == (bundle / "configs" / name).resolve()
     metadata = config(bundle, "metadata")
     assert metadata["name"] == "U-Net for mine"
-    assert metadata["network_data_format"]["outputs"]["pred"]["channel_def"] == {"0": "background", "1": "cell"}
+    assert metadata["network_data_format"]["outputs"]["pred"]["channel_def"] == {
+        "0": "background",
+        "1": "cell",
+        "2": "border",
+    }
     assert "HeLa" not in "".join(path.read_text() for path in (bundle / "configs").iterdir())
     assert "| `min_size` = `" in (bundle / "docs" / "README.md").read_text()
     assert "yours to choose" in (bundle / "LICENSE").read_text()
@@ -193,7 +198,7 @@ def test_a_bundle_that_was_made_can_be_started_from_too(cells):
 
 def test_an_unknown_bundle_to_start_from_names_those_that_there_are(cells):
     with pytest.raises(
-        FileNotFoundError, match="expected dic_hela, isbi, isbi_compact, phc_u373 or the folder of a bundle"
+        FileNotFoundError, match=r"expected dic_hela, dic_hela_compact, isbi, .* or the folder of a bundle"
     ):
         new_bundle("mine", cells, like="nowhere")
 

@@ -44,7 +44,7 @@ def prepare_cell_tracking(source: str | os.PathLike[str], out: str | os.PathLike
     out = Path(out)
     with local_folder(os.fspath(source), out) as (folder, unpacked):
         folder = _layout_in(folder, source) if unpacked else folder
-        pairs = labelled_files(folder)
+        pairs = labelled_files(folder, truth="gold")
         cells = [int(np.unique(_cells(pair)).size) - 1 for pair in pairs]
         silver = labelled_files(folder, truth="silver") if any(folder.glob("[0-9][0-9]_ST/SEG/man_seg*.tif")) else []
         for pair in silver:

@@ -13,6 +13,7 @@ from monai_unet.data.split import split_sections
 from monai_unet.io.stack import READ_SUFFIXES, count_sections, list_images, stem
 
 _SEQUENCE = re.compile(r"\d{2}")
+_FRAME = re.compile(r"\d{2}/t\d{3,4}")
 _TRUTHS = {"gold": ("GT",), "silver": ("ST",), "both": ("ST", "GT")}  # the later ones over the earlier
 _LAYOUTS = (
     "the Cell Tracking Challenge's layout (01/t000.tif with 01_GT/SEG/man_seg000.tif), images/NAME.tif with "
@@ -21,7 +22,7 @@ _LAYOUTS = (
 
 
 def labelled_files(
-    dataset_dir: str | Path, partly_annotated: Sequence[str] = (), truth: str = "gold"
+    dataset_dir: str | Path, partly_annotated: Sequence[str] = (), truth: str = "both"
 ) -> list[dict[str, Any]]:
     """The images of a folder that have labels, in order.
 
@@ -30,8 +31,8 @@ def labelled_files(
             `01_GT/SEG/man_seg000.tif`, frames without a label file left out; or `images/NAME.EXT` and
             `labels/NAME.EXT`, paired by name, where each needs the other; or of ISBI 2012, see `check_isbi2012`.
         partly_annotated: images of which only some cells are labelled, by their names as `01/t067` or `NAME`: where
-            these have no label, nothing is known. Names in a sequence that is not there are passed over.
-
+            these have no label, nothing is known. Frames of the challenge that are not there, or have no label of this
+            truth, are passed over.
         truth: of the challenge's layout, "gold" (`01_GT/SEG`, by experts), "silver" (`01_ST/SEG`, by the challenge's
             best programs), or "both", gold where both exist. The other layouts have one only.
 
@@ -60,8 +61,9 @@ def labelled_files(
         there = ", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "nothing"
         raise FileNotFoundError(f"{folder} holds no labelled images; expected {_LAYOUTS}; found {there}")
     names = [pair["name"] for pair in found]
+    is_challenge = bool(found[0]["sequence"])
     absent = set(partly_annotated) - set(names)
-    unknown = sorted(name for name in absent if "/" not in name or (folder / name.split("/")[0]).is_dir())
+    unknown = sorted(name for name in absent if not (is_challenge and _FRAME.fullmatch(name)))
     if unknown:
         raise ValueError(
             f"partly_annotated names {', '.join(unknown)}, not in {folder}; there are {', '.join(names)}. Give those "

@@ -3,6 +3,7 @@
 from monai_unet.handlers.checkpoints import LoadWeights, SaveBest, SaveLast
 from monai_unet.handlers.clip_gradients import ClipGradients
 from monai_unet.handlers.epoch_seed import EpochSeed
+from monai_unet.handlers.find_values import FindValues
 from monai_unet.handlers.finite_loss import StopOnBadLoss
 from monai_unet.handlers.learning_rate import LearningRate
 from monai_unet.handlers.loss_output import LossOutput
@@ -13,6 +14,7 @@ from monai_unet.handlers.validate_last import ValidateLast
 __all__ = [
     "ClipGradients",
     "EpochSeed",
+    "FindValues",
     "LearningRate",
     "LoadWeights",
     "LossOutput",

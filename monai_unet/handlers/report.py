@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -24,7 +24,8 @@ from monai_unet.io import written_aside
 from monai_unet.metrics import IsbiMetric
 from monai_unet.metrics.section_metric import SectionMetric
 from monai_unet.metrics.section_statistics import SCORES
-from monai_unet.metrics.split_merge import split_merge
+from monai_unet.metrics.seg import seg_of_sections
+from monai_unet.metrics.split_merge import SplitMerge, split_merge
 from monai_unet.transforms.decoding import Decoding
 from monai_unet.transforms.instances import label_instances
 
@@ -114,10 +115,12 @@ class SaveReport:
         has_classes = len(pred) > 2 and not (self.decoding.objects and len(pred) == self.decoding.channels)
         if has_classes:
             panels, counts, num_errors = _classes(label[0], pred, unknown)
+            objects = None
         else:
             cells = _array(sample["cells"])[0] if "cells" in sample else label_instances(label[0] > 0)
             inside = self.decoding.foreground(pred)[0] if len(pred) > 1 else pred[0]
-            panels, counts, num_errors = _cells(cells, self._objects(sample, pred), inside, unknown)
+            objects = _compared(cells, self._objects(sample, pred), unknown)
+            panels, counts, num_errors = _cells(objects, inside, unknown)
         panels = {"image": report.grey(image[0]), **panels}
         name = f"section_{index:03d}.png"
         with written_aside(self.output_dir / "pictures" / name) as temporary:
@@ -127,8 +130,13 @@ class SaveReport:
             report.Panel(caption, f"{caption} of {title}", report.png(panel, INLINE_SIDE))
             for caption, panel in panels.items()
         ]
-        section = report.Section(index, title, shown, f"pictures/{name}", counts)
-        return _Assessed(section, num_errors, len(pred) if has_classes else 2, has_unknown)
+        errors, found, crops = "", [], {}
+        if objects is not None:
+            errors = _errors_in_words(objects)
+            found = _single_cells(title, objects) if self.decoding.objects else []
+            crops = {each.number: _crop(image[0], objects, each.number) for each in report.worst(found)}
+        section = report.Section(index, title, shown, f"pictures/{name}", counts, errors)
+        return _Assessed(section, num_errors, len(pred) if has_classes else 2, has_unknown, found, crops)
 
     def _objects(self, sample: Mapping[str, Any], probability: np.ndarray) -> np.ndarray:
         if "instances" in sample:
@@ -171,10 +179,28 @@ class SaveReport:
             legend=self._legend(),
             curves=curves,
             no_curves=no_curves,
+            **self._of_objects(),
         )
         with written_aside(self.output_dir / "report.html") as temporary:
             temporary.write_text(report.render(page), encoding="utf-8")
         logger.info(f"report: {self.output_dir / 'report.html'}")
+
+    def _of_objects(self) -> dict[str, Any]:
+        """What the page says of single cells; nothing where labels are classes."""
+        cells = [cell for one in self._sections for cell in one.cells]
+        if not cells:
+            return {}
+        crops = {(one.section.name, number): crop for one in self._sections for number, crop in one.crops.items()}
+        totals: dict[str, int] = {}
+        for one in self._sections:
+            totals = {name: totals.get(name, 0) + count for name, count in one.section.counts.items()}
+        pictures = []
+        for cell in report.worst(cells):
+            caption = (
+                f"{cell.section}, cell {cell.number}: {cell.became}, {cell.area} pixels, Jaccard {cell.jaccard:.2f}"
+            )
+            pictures.append(report.Panel(caption, caption, crops[cell.section, cell.number]))
+        return {"totals": totals, "sizes": report.by_size(cells), "worst": pictures}
 
     def _facts(self) -> dict[str, object]:
         facts = {"number of sections": len(self._sections), **self.facts}
@@ -185,6 +211,11 @@ class SaveReport:
 
     def _how_objects_are_made(self) -> str:
         size = f", of {self.decoding.min_size} pixels at least" if self.decoding.min_size else ""
+        if self.decoding.by_distance:
+            return (
+                f"grown from peaks of the distance that rise by {self.decoding.seed_depth:g}, over what is above "
+                f"probability {self.decoding.threshold:g}{size}"
+            )
         return f"connected parts above probability {self.decoding.threshold:g}{size}"
 
     def _num_classes(self) -> int:
@@ -260,16 +291,69 @@ class _Assessed:
     num_errors: int
     num_classes: int
     has_unknown: bool
+    cells: list[report.Cell]
+    crops: dict[int, bytes]  # of its worst cells, by their numbers
 
 
-def _cells(
-    cells: np.ndarray, objects: np.ndarray, inside: np.ndarray, unknown: np.ndarray | None
-) -> tuple[dict[str, np.ndarray], dict[str, int], int]:
-    """Pictures, counts and the number of errors of a section with cells."""
+@dataclass(frozen=True)
+class _Compared:
+    """Cells and objects of a section, what is known of them, and what became of them."""
+
+    cells: np.ndarray
+    objects: np.ndarray
+    known_cells: np.ndarray
+    known_objects: np.ndarray
+    found: SplitMerge
+    extra: list[int]
+
+
+def _compared(cells: np.ndarray, objects: np.ndarray, unknown: np.ndarray | None) -> _Compared:
     known_cells, known_objects = (
         labels if unknown is None else np.where(unknown, 0, labels) for labels in (cells, objects)
     )
     found = split_merge(known_cells, known_objects)
+    # of an object that is mostly unknown, nothing can be said
+    extra = [int(each) for each in found.extra_objects if 2 * (known_objects == each).sum() > (objects == each).sum()]
+    return _Compared(cells, objects, known_cells, known_objects, found, extra)
+
+
+def _errors_in_words(compared: _Compared) -> str:
+    found = compared.found
+    wrong = {"Split": found.splits, "Merged": found.mergers, "Missed": found.missed}
+    parts = [f"{name}: cell{'s'[: len(ids) > 1]} {_listed(ids)}" for name, ids in wrong.items() if len(ids)]
+    if compared.extra:
+        parts.append(f"Extra: object{'s'[: len(compared.extra) > 1]} {_listed(compared.extra)}")
+    return ". ".join(parts) + ("." if parts else "")
+
+
+def _listed(ids: Sequence[int] | np.ndarray, most: int = 20) -> str:
+    more = f" and {len(ids) - most} more" if len(ids) > most else ""
+    return ", ".join(str(each) for each in ids[:most]) + more
+
+
+def _crop(image: np.ndarray, compared: _Compared, number: int) -> bytes:
+    return report.png(report.outlined(image, compared.cells, compared.objects, number))
+
+
+def _single_cells(title: str, compared: _Compared) -> list[report.Cell]:
+    scored = seg_of_sections([(compared.cells, compared.objects)]).jaccard[0]
+    numbers, areas = np.unique(compared.cells[compared.cells > 0], return_counts=True)
+    found = compared.found
+    became = {int(each): "hit" for each in found.hits}
+    for name, ids in (("missed", found.missed), ("split", found.splits), ("merged", found.mergers)):
+        became |= {int(each): name for each in ids}
+    return [
+        report.Cell(title, number, area, scored[number], became.get(number, "unknown"))
+        for number, area in zip(numbers.tolist(), areas.tolist(), strict=True)
+    ]
+
+
+def _cells(
+    compared: _Compared, inside: np.ndarray, unknown: np.ndarray | None
+) -> tuple[dict[str, np.ndarray], dict[str, int], int]:
+    """Pictures, counts and the number of errors of a section with cells."""
+    cells, objects, found = compared.cells, compared.objects, compared.found
+    known_cells, known_objects = compared.known_cells, compared.known_objects
     panels = {
         "truth": report.distinct_colours(cells),
         "prediction": report.distinct_colours(report.same_colours(cells, objects)),
@@ -278,7 +362,7 @@ def _cells(
     }
     num_cells = len(np.unique(known_cells[known_cells > 0]))
     became = {"hit": found.hits, "split": found.splits, "merged": found.mergers, "missed": found.missed}
-    counts = {"cells": num_cells, **{name: len(ids) for name, ids in became.items()}}
+    counts = {"cells": num_cells, **{name: len(ids) for name, ids in became.items()}, "extra": len(compared.extra)}
     return panels, counts, num_cells - len(found.hits)
 
 

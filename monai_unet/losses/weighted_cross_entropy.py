@@ -18,6 +18,9 @@ class WeightedCrossEntropyLoss(_Loss):
     on the size of the tile. The mean is over all pixels, not over the sum of weights: a weight of 0 makes a pixel
     unknown, and a tile of which less is known pulls less. Computed in float32 whatever the logits are.
 
+    A target between two whole numbers is of both classes in part: 1.25 is three quarters of class 1 and one quarter of
+    class 2, and its cross entropy is their weighted mean.
+
     Source: Ronneberger et al. (2015), Eq. 1.
 
     Example:
@@ -32,14 +35,17 @@ class WeightedCrossEntropyLoss(_Loss):
 
         Args:
             logits: (B, classes, H, W[, D]), any floating type.
-            target: class of each pixel, (B, 1, H, W[, D]) or (B, H, W[, D]), any type that holds whole numbers.
+            target: class of each pixel, (B, 1, H, W[, D]) or (B, H, W[, D]), any type; see above for fractions.
             weight: w(x), shape as `target`; 1 everywhere when left out.
 
         Raises:
             ValueError: when the sizes differ.
         """
-        target = _without_channel(target, logits, "target").long()
-        loss = functional.cross_entropy(logits.float(), target, reduction="none")
+        target = _without_channel(target, logits, "target")
+        lower, upper = target.floor(), target.ceil()
+        log_softmax = functional.log_softmax(logits.float(), dim=1)
+        of_lower, of_upper = (log_softmax.gather(1, part.long()[:, None])[:, 0] for part in (lower, upper))
+        loss = -torch.lerp(of_lower, of_upper, (target - lower).float())
         if weight is not None:
             loss = loss * _without_channel(weight, logits, "weight").float()
         return loss.mean()

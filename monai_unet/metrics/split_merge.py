@@ -25,6 +25,7 @@ class SplitMerge:
         mergers: cells that lie in a merger, an object that holds a share of two or more cells.
         missed: the others: cells of which no object holds more than half, neither split nor in a merger.
         merging_objects: the mergers themselves, ids in the proposal.
+        extra_objects: objects of which cells hold less than half, ids in the proposal.
         labels: the cells as given, (H, W).
     """
 
@@ -33,6 +34,7 @@ class SplitMerge:
     mergers: np.ndarray
     missed: np.ndarray
     merging_objects: np.ndarray
+    extra_objects: np.ndarray
     labels: np.ndarray
 
     @cached_property
@@ -52,7 +54,7 @@ def split_merge(labels: np.ndarray, proposal: np.ndarray, share: float = 0.1) ->
 
     Args:
         labels: one integer per cell, 0 or less outside; shape (H, W). Cells are ids, connected or not.
-        proposal: one integer per object, 0 or less in none; same shape. An object outside all cells changes nothing.
+        proposal: one integer per object, 0 or less in none; same shape.
         share: of a cell's pixels, that an object must cover at least to hold a share of the cell; above 0, at most 0.5.
             So a boundary that is off by a pixel makes neither a split nor a merger.
 
@@ -83,11 +85,13 @@ def split_merge(labels: np.ndarray, proposal: np.ndarray, share: float = 0.1) ->
     is_merged[found.pair_cells[held & is_merging[found.pair_objects]]] = True
     is_matched[found.pair_cells[found.matches]] = True
     is_whole = ~is_split & ~is_merged
+    in_cells = np.bincount(found.pair_objects, found.pair_pixels, minlength=num_objects)
     return SplitMerge(
         hits=found.cells[is_whole & is_matched],
         splits=found.cells[is_split],
         mergers=found.cells[is_merged],
         missed=found.cells[is_whole & ~is_matched],
         merging_objects=found.objects[is_merging],
+        extra_objects=found.objects[2 * in_cells < found.object_sizes],
         labels=np.asarray(labels),
     )

@@ -33,7 +33,7 @@ class Job:
         image: path of the input.
         store: path of the Zarr that takes the chunks.
         bundle, overrides, device: of the model, see `load_model`.
-        output: "probability", "label", or "objects", what the objects of a network with a border are made of: the
+        output: "probability", "label", or "objects", what the objects of a network with a distance are made of: the
             probability of the foreground and that of inside.
         dtype: of the chunks.
         threshold: of labels, see `monai_unet.transforms.decoding.Decoding`.

@@ -39,7 +39,7 @@ def label_store(stores: Sequence[PredictionStore], decoding: Decoding, memory: i
 
     Args:
         stores: of the probability of one class, complete, as floating-point numbers, and of the labels, of the same
-            shape and an integer type. With a border: of two channels, foreground and inside; of the parts of the
+            shape and an integer type. With a distance: of two channels, foreground and inside; of the parts of the
             foreground on the way; and of the labels.
         decoding: how objects are made.
         memory: bytes that the largest connected part of the foreground may take.
@@ -58,7 +58,7 @@ def label_store(stores: Sequence[PredictionStore], decoding: Decoding, memory: i
     count = 0
     for at in sections:
         foreground, target = _Section(probability, at), _Section(labels, at)
-        if decoding.border:
+        if decoding.by_distance:
             count += watershed_blocks(
                 _Section(probability, at, channel=1),
                 foreground,
@@ -66,7 +66,7 @@ def label_store(stores: Sequence[PredictionStore], decoding: Decoding, memory: i
                 target,
                 blocks,
                 decoding.threshold,
-                decoding.seed_threshold,
+                decoding.seed_depth,
                 decoding.min_size,
                 largest=max(memory // _PER_PIXEL, 1),
             )

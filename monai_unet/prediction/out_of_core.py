@@ -119,7 +119,7 @@ def predict(
         overrides=changes,
         device=device,
         output="objects"
-        if output == "instances" and model.decoding.border
+        if output == "instances" and model.decoding.by_distance
         else output.replace("instances", "probability"),
         dtype="uint8" if output == "label" else dtype or "float32",  # float32 below instances: their threshold is exact
         threshold=threshold,
@@ -133,7 +133,7 @@ def predict(
     used = [store]
     if output == "instances":
         used.append(_instance_store(store, out, "", decoding))
-        if decoding.border:
+        if decoding.by_distance:
             used.insert(1, _instance_store(store, out, "parts", decoding))
     if output != "instances" or not used[-1].is_complete:
         if store.missing_chunks():
@@ -219,7 +219,7 @@ def _store(job: Job, source: ImageSource, model: Model) -> PredictionStore:
 
 def _instance_store(probability: PredictionStore, out: Path, part: str, decoding: Decoding) -> PredictionStore:
     """The store that takes the instances, or with a `part` what is needed on the way."""
-    how = {name: getattr(decoding, name) for name in ("threshold", "min_size", "border", "seed_threshold")}
+    how = {name: getattr(decoding, name) for name in ("threshold", "min_size", "separation", "seed_depth")}
     axes = probability.axes.replace("c", "")
     name = f".{out.name}.{part or 'instances'}.zarr"
     return create_or_open(

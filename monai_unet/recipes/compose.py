@@ -165,7 +165,10 @@ class _Writer:
         return (knob for knob in knobs().values() if config in knob.configs and self.kind in knob.kinds)
 
     def _value(self, knob: Knob, config: str) -> Any:
-        return copy.deepcopy(self.values.get(knob.name, knob.value_in(config)))
+        value = copy.deepcopy(self.values.get(knob.name, knob.value_in(config)))
+        if knob.found and config != "train":
+            return f"$io.found_value(@ckpt_path, {knob.name!r}, {value!r})"
+        return value
 
 
 @cache
@@ -218,7 +221,7 @@ def _describe_tensors(configs: dict[str, dict[str, Any]]) -> None:
     inference, tensors = configs["inference"], configs["metadata"]["network_data_format"]
     low, high = ((value - inference["image_mean"]) / inference["image_std"] for value in inference["value_range"])
     tensors["inputs"]["image"]["value_range"] = [round(low, 3), round(high, 3)]
-    channels = [*inference["classes"], *(["border"] if inference.get("border") else [])]
+    channels = [*inference["classes"], *(["border"] if inference.get("separation") == "distance" else [])]
     tensors["outputs"]["pred"]["num_channels"] = len(channels)
     tensors["outputs"]["pred"]["channel_def"] = {str(n): name for n, name in enumerate(channels)}
 

@@ -23,6 +23,7 @@ _RESULTS = {
     "masks": "Inference writes the probability of being inside, and as label what is above `threshold`.",
     "classes": "Inference writes the map of classes (`_label`) and the probability of each class but the first.",
 }
+_OF_THE_DATA = ("truth", "unknown_rim")  # knobs that are no more right for other data
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,9 @@ def find_recipe(like: str) -> Recipe:
     others = {
         name: value
         for name, value in inference.items()
-        if name in knobs() and value != values.get(name, knobs()[name].value_in("inference"))
+        if name in knobs()
+        and value != values.get(name, knobs()[name].value_in("inference"))
+        and not (knobs()[name].found and str(value).startswith("$io.found_value"))
     }
     try:
         recipe = Recipe(kind, {"classes": train["classes"], **values}, {"inference": others})
@@ -174,7 +177,7 @@ def _recipe(start: Recipe, kind: str, name: str, survey: Survey, settings: Seque
     }
     return Recipe(
         kind,
-        {**start.knobs, **own},
+        {**{knob: value for knob, value in start.knobs.items() if knob not in _OF_THE_DATA}, **own},
         {
             "train": {"tile": tile},
             "evaluate": {"validate::handlers::SaveReport::title": f"U-Net on {name}"},

@@ -68,6 +68,7 @@ def choose_settings(
     ]
     if survey.kind == "classes":
         settings.append(Setting("w0", 0.0, "a map of classes", "there are no borders between cells to learn"))
+        settings.append(Setting("class_balance", True, "a map of classes", "rare classes count as much as common ones"))
     else:
         settings.append(_min_size(survey))
     return [*settings, _tile(survey, train), *_split_and_epochs(survey, train)]
@@ -171,7 +172,7 @@ def _split_and_epochs(survey: Survey, train: Mapping[str, Any]) -> list[Setting]
     validation, how = choose_validation(survey)
     num_validation = validation if isinstance(validation, int) else len(validation)
     num_training = survey.num_sections - num_validation
-    epochs = max(round(ITERATIONS * train["batch_size"] / num_training), 1)
+    epochs = max(round(ITERATIONS / math.ceil(num_training / train["batch_size"])), 1)
     return [
         Setting(
             "validation",

@@ -234,7 +234,7 @@ def _check_names(names: Sequence[str], given: bool, labels: str | None) -> None:
 def _pairs(folder: Path, problems: list[str]) -> tuple[list[dict[str, Any]], str]:
     """Images with their labels, and where the images lie; files without a partner become problems."""
     if not ((folder / "images").is_dir() and (folder / "labels").is_dir()):
-        pairs = labelled_files(folder)
+        pairs = labelled_files(folder, truth="both")
         return pairs, pairs[0]["sequence"] or Path(pairs[0]["image"]).name
     pairs, wrong = pair_by_name(folder)
     problems += wrong

@@ -1,6 +1,7 @@
 """The page of an evaluation: pictures, learning curves and tables as one HTML file that needs nothing else."""
 
 from monai_unet.report.curves import draw_curve, read_curves
+from monai_unet.report.objects import CELL_COLOUR, OBJECT_COLOUR, Cell, SizeClass, by_size, outlined, worst
 from monai_unet.report.page import Column, Curve, Page, Panel, Row, Section, number, render
 from monai_unet.report.pictures import (
     HIT_COLOUR,
@@ -19,16 +20,21 @@ from monai_unet.report.pictures import (
 )
 
 __all__ = [
+    "CELL_COLOUR",
     "HIT_COLOUR",
     "MERGED_COLOUR",
     "MISSED_COLOUR",
+    "OBJECT_COLOUR",
     "SPLIT_COLOUR",
+    "Cell",
     "Column",
     "Curve",
     "Page",
     "Panel",
     "Row",
     "Section",
+    "SizeClass",
+    "by_size",
     "class_colours",
     "distinct_colours",
     "draw_curve",
@@ -36,10 +42,12 @@ __all__ = [
     "grey",
     "lighter",
     "number",
+    "outlined",
     "png",
     "read_curves",
     "render",
     "same_colours",
     "side_by_side",
+    "worst",
     "wrong_pixels",
 ]

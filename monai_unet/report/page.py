@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from importlib import resources
+
+from monai_unet.report.objects import SizeClass
 
 MISSING = "\N{EN DASH}"
 
@@ -47,6 +49,7 @@ class Section:
         panels: its pictures.
         picture: where the picture in full size is, relative to the page.
         counts: numbers by what they count, such as cells that are split; the same ones for every section.
+        errors: the numbers of the cells and objects that are wrong, a sentence, or empty.
     """
 
     index: int
@@ -54,6 +57,7 @@ class Section:
     panels: Sequence[Panel]
     picture: str
     counts: Mapping[str, int]
+    errors: str = ""
 
 
 @dataclass(frozen=True)
@@ -123,6 +127,9 @@ class Page:
         legend: of the error map; by name, the CSS colour (or "hatched") and what it means.
         curves: of the training.
         no_curves: why there are none, a sentence.
+        totals: counts of all sections together; empty where there are no objects.
+        sizes: scores of the cells by their size.
+        worst: pictures of the worst cells.
     """
 
     title: str
@@ -138,6 +145,9 @@ class Page:
     legend: Mapping[str, tuple[str, str]]
     curves: Sequence[Curve]
     no_curves: str
+    totals: Mapping[str, int] = field(default_factory=dict)
+    sizes: Sequence[SizeClass] = ()
+    worst: Sequence[Panel] = ()
 
 
 def render(page: Page) -> str:

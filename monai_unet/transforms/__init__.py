@@ -9,7 +9,7 @@ from monai_unet.transforms.instances import (
     watershed_blocks,
     watershed_instances,
 )
-from monai_unet.transforms.object_borders import ObjectBordersd, object_borders
+from monai_unet.transforms.object_distances import ObjectDistancesd, object_distances
 from monai_unet.transforms.separate_cells import SeparateCellsd, separate_cells
 from monai_unet.transforms.weight_map import WeightMap, WeightMapd, border_weight_map, class_balance
 
@@ -17,7 +17,7 @@ __all__ = [
     "CheckImaged",
     "Decoded",
     "Decoding",
-    "ObjectBordersd",
+    "ObjectDistancesd",
     "RandElasticTiled",
     "SeparateCellsd",
     "WeightMap",
@@ -27,7 +27,7 @@ __all__ = [
     "displacement_field",
     "label_blocks",
     "label_instances",
-    "object_borders",
+    "object_distances",
     "separate_cells",
     "watershed_blocks",
     "watershed_instances",

@@ -24,13 +24,14 @@ class Decoding:
         threshold: with two classes, a pixel is inside where the probability of the second is above it; not where it is
             equal. With more classes, the most probable one wins, the first of equal ones.
         min_size: objects of fewer pixels are background.
-        border: width of the border class, pixels; 0 where the network has none. With it the network has a channel more
-            than classes: background, inside, border. Objects are grown from seeds inside over inside and border.
-        seed_threshold: with a border, a pixel belongs to a seed where the probability of inside is above it.
+        separation: "gap", where objects are the connected parts of the second class, or "distance". With a distance
+            the network has a channel more than classes: background, inside, border. Inside is the distance to the
+            object's border, and objects are grown from its peaks over inside and border.
+        seed_depth: with a distance, two peaks are two objects where inside falls by more than this between them.
 
     Raises:
-        ValueError: when a threshold is not a probability, the size or the border is negative, or there are fewer than
-            two classes, or more than two and objects are wanted.
+        ValueError: when a threshold or the depth is not within 0 and 1, the size is negative, the separation is
+            another, or there are fewer than two classes, or more than two and objects are wanted.
 
     Example:
         >>> probability = np.array([[[0.4, 0.9, 0.2]], [[0.6, 0.1, 0.8]]])
@@ -42,24 +43,29 @@ class Decoding:
     objects: bool = False
     threshold: float = 0.5
     min_size: int = 0
-    border: int = 0
-    seed_threshold: float = 0.7
+    separation: str = "gap"
+    seed_depth: float = 0.1
 
     def __post_init__(self) -> None:
-        for name in ("threshold", "seed_threshold"):
+        for name in ("threshold", "seed_depth"):
             if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} {getattr(self, name)}: expected a probability, 0 to 1")
-        if self.border < 0 or (self.border and not self.objects):
-            raise ValueError(f"border {self.border}: expected a number of pixels, 0 or more, and objects")
+                raise ValueError(f"{name} {getattr(self, name)}: expected a number of 0 to 1")
+        if self.separation != "gap" and not (self.separation == "distance" and self.objects):
+            raise ValueError(f"separation {self.separation!r}: expected 'gap', or 'distance' with objects")
         if self.min_size < 0:
             raise ValueError(f"min_size {self.min_size}: expected a number of pixels, 0 or more")
         if len(self.classes) < 2 or (self.objects and len(self.classes) != 2):
             raise ValueError(f"classes {', '.join(self.classes)}: expected two or more, and two for objects")
 
     @property
+    def by_distance(self) -> bool:
+        """Whether objects are grown from the peaks of a distance."""
+        return self.separation == "distance"
+
+    @property
     def channel_names(self) -> tuple[str, ...]:
         """One name for each channel of the network's output."""
-        return (*self.classes, "border") if self.border else tuple(self.classes)
+        return (*self.classes, "border") if self.by_distance else tuple(self.classes)
 
     @property
     def channels(self) -> int:
@@ -68,7 +74,7 @@ class Decoding:
 
     def foreground(self, probability: Any) -> Any:
         """Probability of each class but the background, (C, *size) -> (len(classes) - 1, *size)."""
-        return 1 - probability[:1] if self.border else probability[1:]
+        return 1 - probability[:1] if self.by_distance else probability[1:]
 
     def class_map(self, probability: np.ndarray) -> np.ndarray:
         """The class of each pixel: (C, *size) -> uint8 (*size)."""
@@ -79,13 +85,13 @@ class Decoding:
     def instances(self, probability: np.ndarray) -> np.ndarray:
         """The objects of two classes, (C, H, W) or (C, D, H, W) -> int32 (*size).
 
-        See `label_instances`, and with a border `watershed_instances`.
+        See `label_instances`, and with a distance `watershed_instances`.
         """
         if len(self.classes) != 2 or len(probability) != self.channels:
             raise ValueError(f"objects are made of two classes; there are {len(probability)}")
         foreground = self.foreground(probability)[0]
-        if self.border:
-            return watershed_instances(probability[1], foreground, self.threshold, self.seed_threshold, self.min_size)
+        if self.by_distance:
+            return watershed_instances(probability[1], foreground, self.threshold, self.seed_depth, self.min_size)
         return label_instances(foreground > self.threshold, self.min_size)
 
     def labels(self, probability: np.ndarray) -> np.ndarray:

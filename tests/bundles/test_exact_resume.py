@@ -111,4 +111,4 @@ def test_a_kill_in_the_middle_of_writing_a_checkpoint_changes_nothing(sections, 
     assert process.returncode == -signal.SIGKILL
     finish(start(sections, tmp_path))
     assert differences(state(undisturbed), state(tmp_path)) == []
-    assert {path.name for path in tmp_path.iterdir()} == {"checkpoint.pt", "model.pt", "out"}
+    assert {path.name for path in tmp_path.iterdir()} == {"checkpoint.pt", "model.pt", "model.found.json", "out"}

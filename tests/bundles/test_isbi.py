@@ -55,7 +55,7 @@ def weights(folder):
 
 
 def test_training_leaves_the_last_state_the_best_weights_and_the_curves(trained):
-    assert {path.name for path in trained.iterdir()} == {"checkpoint.pt", "model.pt", "out"}
+    assert {path.name for path in trained.iterdir()} == {"checkpoint.pt", "model.pt", "model.found.json", "out"}
     assert any(path.name.startswith("events.out.tfevents") for path in (trained / "out").iterdir())
 
 

@@ -75,7 +75,7 @@ def test_both_validate_alike(runs):
 @pytest.mark.slow
 def test_the_first_process_alone_writes_and_prints(runs):
     said, (_, folder) = runs
-    assert {path.name for path in folder.iterdir()} == {"checkpoint.pt", "model.pt", "out"}
+    assert {path.name for path in folder.iterdir()} == {"checkpoint.pt", "model.pt", "model.found.json", "out"}
     assert len(list((folder / "out").glob("events*"))) == 1
     assert said[1].stdout.count("training in 2 processes") == 1
     assert (said[1].stdout + said[1].stderr).count("best v_rand so far") <= 2  # at two validations, once each

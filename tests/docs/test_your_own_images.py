@@ -92,5 +92,5 @@ def test_the_values_that_the_page_says_to_change_are_knobs_of_the_bundle(tmp_pat
     made = new_bundle("my_cells", folder / "my_data")
     knobs = (made.folder / "train.json").read_text() + (made.folder / "inference.json").read_text()
     named = set(re.findall(r"--(\w+)", TEXT.split("## 6. When it fails")[1])) - {"like"}
-    assert {"w0", "threshold", "min_size", "grey_shift"} <= named
+    assert {"seed_depth", "threshold", "min_size", "grey_shift"} <= named
     assert not {name for name in named if f'"{name}":' not in knobs}

@@ -15,6 +15,7 @@ from PIL import Image
 from monai_unet import report
 from monai_unet.handlers import SaveReport
 from monai_unet.metrics import IsbiScoreHandler, SegScoreHandler
+from monai_unet.transforms import Decoding
 from monai_unet.transforms.instances import label_instances
 
 DASH = "\N{EN DASH}"
@@ -118,11 +119,11 @@ def test_split_merged_and_missed_cells_are_counted(tmp_path):
     merged["pred"][1, 5, :] = 1
     missed["pred"][1, :, :10] = 0
     head, *found = rows(run(tmp_path, [split, merged, missed]), "per-section")
-    assert head[1:] == ["cells", "hit", "split", "merged", "missed"]
+    assert head[1:] == ["cells", "hit", "split", "merged", "missed", "extra"]
     assert sorted(found) == [
-        ["a", "2", "1", "1", "0", "0"],
-        ["b", "2", "0", "0", "2", "0"],
-        ["c", "2", "1", "0", "0", "1"],
+        ["a", "2", "1", "1", "0", "0", "0"],
+        ["b", "2", "0", "0", "2", "0", "0"],
+        ["c", "2", "1", "0", "0", "1", "0"],
     ]
 
 
@@ -142,13 +143,13 @@ def test_cells_given_count_and_not_the_parts_of_the_label(tmp_path):
     one["label"][:, 2:10, 1:19] = 1
     one["cells"] = torch.zeros(1, 12, 20, dtype=torch.int32)
     one["cells"][:, 2:10, 1:10], one["cells"][:, 2:10, 10:19] = 4, 9
-    assert rows(run(tmp_path, [one]), "per-section")[1] == ["touching", "2", "2", "0", "0", "0"]
+    assert rows(run(tmp_path, [one]), "per-section")[1] == ["touching", "2", "2", "0", "0", "0", "0"]
 
 
 def test_instances_given_count_and_not_the_parts_of_the_prediction(tmp_path):
     one = section("a")
     one["instances"] = torch.ones(1, 12, 20, dtype=torch.int32)
-    assert rows(run(tmp_path, [one]), "per-section")[1] == ["a", "2", "0", "0", "2", "0"]
+    assert rows(run(tmp_path, [one]), "per-section")[1] == ["a", "2", "0", "0", "2", "0", "0"]
 
 
 def test_what_is_unknown_is_no_error_and_hatched(tmp_path):
@@ -156,7 +157,7 @@ def test_what_is_unknown_is_no_error_and_hatched(tmp_path):
     one["ignore"] = torch.zeros(1, 12, 20)
     one["ignore"][..., :10] = 1
     page = run(tmp_path, [one])
-    assert rows(page, "per-section")[1] == ["a", "1", "1", "0", "0", "0"]
+    assert rows(page, "per-section")[1] == ["a", "1", "1", "0", "0", "0", "0"]
     assert np.ptp(np.asarray(pictures(page)["errors of a"])[:, :10], axis=-1).max() == 0
     assert "no truth there" in page
 
@@ -287,3 +288,51 @@ class TestInABrowser:
         assert (picture == 255).all(axis=1).mean() > 0.3  # dark on white
         for colour in (report.SPLIT_COLOUR, report.HIT_COLOUR):
             assert (picture == colour).all(axis=1).sum() > 100, colour
+
+
+CELLS = Decoding(("background", "cell"), objects=True)
+
+
+def with_cells(name, objects):
+    """Two cells of 8 x 8 pixels, 1 and 2, and the objects that were predicted."""
+    one = section(name)
+    cells = torch.zeros(1, 12, 20, dtype=torch.int32)
+    cells[:, 2:10, 1:9], cells[:, 2:10, 11:19] = 1, 2
+    return {**one, "cells": cells, "instances": torch.as_tensor(objects)[None]}
+
+
+def merged_and_extra():
+    objects = np.zeros((12, 20), np.int32)
+    objects[2:10, 1:19], objects[11, 3:7] = 1, 2
+    return objects
+
+
+def test_errors_are_counted_and_named_by_the_numbers_of_cells_and_objects(tmp_path):
+    page = run(tmp_path, [with_cells("one", merged_and_extra())], decoding=CELLS)
+    assert "2 cells, 0 hit, 0 split, 2 merged, 0 missed, 1 extra." in page
+    assert "Merged: cells 1, 2. Extra: object 2." in page
+
+
+def test_an_object_that_is_mostly_unknown_is_not_extra(tmp_path):
+    one = with_cells("one", merged_and_extra())
+    one["ignore"] = torch.zeros(1, 12, 20)
+    one["ignore"][:, 11, 4:] = 1
+    assert "0 extra." in run(tmp_path, [one], decoding=CELLS)
+
+
+def test_seg_is_shown_by_the_size_of_cells_and_the_worst_cells_as_pictures(tmp_path):
+    found = np.zeros((12, 20), np.int32)
+    found[2:10, 1:9] = 1
+    page = run(tmp_path, [with_cells("one", found), with_cells("two", merged_and_extra())], decoding=CELLS)
+    assert [row[2:] for row in rows(page, "sizes")[1:]] == [
+        ["2", "1", "0.5000"],
+        ["1", "1", "0.4444"],
+        ["1", "1", "0.4444"],
+    ]
+    worst = [alt for alt in pictures(page) if "Jaccard" in alt]
+    assert worst[0] == "one, cell 2: missed, 64 pixels, Jaccard 0.00"
+    assert len(worst) == 3
+
+
+def test_a_report_of_masks_says_nothing_of_single_cells(tmp_path):
+    assert 'id="objects"' not in run(tmp_path, [section("one")])

@@ -12,7 +12,7 @@ from monai.transforms import Compose, SaveImaged
 from monai_unet.data import synthetic_sections
 from monai_unet.label.app_folder import make_app
 
-BUNDLES = ("isbi", "isbi_compact", "dic_hela", "phc_u373")
+BUNDLES = ("isbi", "isbi_compact", "dic_hela", "dic_hela_compact", "phc_u373")
 
 
 @pytest.fixture(params=BUNDLES)

@@ -24,6 +24,14 @@ def test_without_weight_it_is_the_cross_entropy_of_pytorch():
     assert torch.isclose(WeightedCrossEntropyLoss()(logits, target), expected)
 
 
+def test_a_target_between_two_classes_is_of_both_in_part():
+    logits = torch.randn(2, 3, 4, 5, generator=torch.Generator().manual_seed(0))
+    target = torch.full((2, 1, 4, 5), 1.25)
+    shares = torch.tensor([0, 0.75, 0.25])[None, :, None, None].expand(2, 3, 4, 5)
+    expected = torch.nn.functional.cross_entropy(logits, shares)
+    assert torch.allclose(WeightedCrossEntropyLoss()(logits, target), expected)
+
+
 def test_a_pixel_of_weight_zero_has_no_gradient():
     logits, target, weight = sample()
     logits.requires_grad_()

@@ -85,3 +85,9 @@ def test_wrong_input_is_refused():
         split_merge(section, section[:, :2])
     with pytest.raises(TypeError, match="proposal of type float64"):
         split_merge(section, section / 1)
+
+
+def test_objects_of_which_cells_hold_less_than_half_are_extra():
+    labels, proposal = np.array([[1, 1, 0, 0, 0, 0, 2]]), np.array([[4, 4, 4, 0, 6, 6, 6]])
+    assert split_merge(labels, proposal).extra_objects.tolist() == [6]
+    assert split_merge(np.zeros((1, 7), int), proposal).extra_objects.tolist() == [4, 6]

@@ -40,9 +40,9 @@ def store(path, array=None, channels=(), dtype="int32"):
 
 
 @pytest.mark.parametrize("by_section", [True, False])
-def test_with_a_border_they_are_grown_as_in_memory(tmp_path, by_section):
+def test_with_a_distance_they_are_grown_as_in_memory(tmp_path, by_section):
     inside, foreground = field(1), np.maximum(field(1), field(2))
-    decoding = Decoding(CELLS, objects=True, threshold=0.45, min_size=9, border=3, seed_threshold=0.6)
+    decoding = Decoding(CELLS, objects=True, threshold=0.45, min_size=9, separation="distance", seed_depth=0.02)
     probability = np.stack([1 - foreground, inside, foreground - inside])
     stores = [
         store(tmp_path / "p.zarr", np.stack([decoding.foreground(probability)[0], inside]), (2,), "float32"),
@@ -58,7 +58,7 @@ def test_with_a_border_they_are_grown_as_in_memory(tmp_path, by_section):
 
 
 def test_a_part_that_does_not_fit_the_memory_is_refused(tmp_path):
-    decoding = Decoding(CELLS, objects=True, border=3)
+    decoding = Decoding(CELLS, objects=True, separation="distance")
     stores = [
         store(tmp_path / "p.zarr", np.ones((2, *SHAPE)), (2,), "float32"),
         store(tmp_path / "parts.zarr"),

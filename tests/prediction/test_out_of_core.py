@@ -194,7 +194,7 @@ def test_a_second_run_for_instances_computes_nothing(stack, bundle, tmp_path, mo
         ({"dtype": "int8"}, "one of float32"),
         ({"dtype": "uint8", "output": "instances"}, "is for probabilities"),
         ({"threshold": 0.3}, "threshold 0.3 does nothing for probabilities"),
-        ({"threshold": 3, "output": "label"}, "threshold 3: expected a probability"),
+        ({"threshold": 3, "output": "label"}, "threshold 3: expected a number of 0 to 1"),
         ({"min_size": 9, "output": "label"}, "min_size 9 applies to instances"),
     ],
 )

@@ -2,9 +2,11 @@ import json
 from pathlib import Path
 
 import pytest
+from monai.bundle import ConfigParser
 
 from monai_unet.knobs import knobs
 from monai_unet.recipes.compose import CONFIGS, KINDS, Recipe, compose, dumps, names, shipped
+from monai_unet.transforms import Decoding
 
 BUNDLES = Path(__file__).parents[2] / "bundles"
 
@@ -24,8 +26,23 @@ def test_every_bundle_of_the_project_has_a_recipe():
 def test_what_training_and_inference_share_is_the_same_in_both(kind):
     configs = compose(Recipe(kind))
     for name in ("network_def", "decoding", *(name for name, knob in knobs().items() if knob.acts_on == "meaning")):
-        if name in configs["train"]:
+        if name in configs["train"] and not (name in knobs() and knobs()[name].found):
             assert configs["train"][name] == configs["inference"][name]
+
+
+@pytest.mark.parametrize("config", ["evaluate", "inference"])
+def test_evaluation_and_inference_take_what_training_found_or_else_the_recipes_value(config):
+    configs = compose(Recipe("cells", {"min_size": 70}))
+    assert configs["train"]["min_size"] == 70
+    assert configs[config]["min_size"] == "$io.found_value(@ckpt_path, 'min_size', 70)"
+
+
+@pytest.mark.parametrize("separation", ["gap", "distance"])
+def test_the_network_has_a_channel_for_each_that_the_decoding_reads(separation):
+    train = compose(Recipe("cells"))["train"]
+    decoding = Decoding(train["classes"], objects=True, separation=separation)
+    parser = ConfigParser({**train, "separation": separation})
+    assert parser.get_parsed_content("network_def::out_channels") == decoding.channels
 
 
 @pytest.mark.parametrize("kind", KINDS)

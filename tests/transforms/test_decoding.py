@@ -67,12 +67,12 @@ def test_a_sample_may_lack_predictions_if_it_is_allowed_to():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"threshold": 1.5}, "threshold 1.5: expected a probability"),
+        ({"threshold": 1.5}, "threshold 1.5: expected a number of 0 to 1"),
         ({"min_size": -1}, "min_size -1: expected a number of pixels"),
         ({"classes": ("a",)}, "expected two or more"),
         ({"classes": ("a", "b", "c"), "objects": True}, "and two for objects"),
-        ({"seed_threshold": -0.1}, "seed_threshold -0.1: expected a probability"),
-        ({"border": 2}, "border 2: .* and objects"),
+        ({"seed_depth": -0.1}, "seed_depth -0.1: expected a number of 0 to 1"),
+        ({"separation": "distance"}, "separation 'distance': expected 'gap', or .* with objects"),
     ],
 )
 def test_values_that_make_no_sense_are_refused(wrong, message):
@@ -85,15 +85,15 @@ def test_objects_of_three_classes_are_refused():
         THREE.instances(np.zeros((3, 4, 5)))
 
 
-def test_with_a_border_two_cells_that_touch_are_two_objects():
-    borders = Decoding(("background", "cell"), objects=True, border=1)
-    inside = np.array([[0.9, 0.9, 0.1, 0.1, 0.9, 0.9, 0.0]])
-    border = np.array([[0.1, 0.1, 0.9, 0.9, 0.1, 0.1, 0.2]])
+def test_with_a_distance_two_cells_that_touch_are_two_objects():
+    distances = Decoding(("background", "cell"), objects=True, separation="distance")
+    inside = np.array([[0.3, 0.6, 0.9, 0.9, 0.6, 0.3, 0.3, 0.6, 0.9, 0.9, 0.6, 0.3, 0.0]])
+    border = np.array([[1.0] * 12 + [0.2]]) - inside
     probability = np.stack([1 - inside - border, inside, border])
-    assert borders.labels(probability).tolist() == [[1, 1, 1, 2, 2, 2, 0]]
-    assert np.allclose(borders.foreground(probability)[0], inside + border)
-    assert borders.class_map(probability).tolist() == [[1, 1, 1, 1, 1, 1, 0]]
-    assert borders.channel_names == ("background", "cell", "border")
+    assert distances.labels(probability).tolist() == [[1] * 6 + [2] * 6 + [0]]
+    assert np.allclose(distances.foreground(probability)[0], inside + border)
+    assert distances.class_map(probability).tolist() == [[1] * 12 + [0]]
+    assert distances.channel_names == ("background", "cell", "border")
 
 
 def test_the_foreground_of_classes_is_all_but_the_first():
