@@ -20,7 +20,7 @@ from monai.utils import convert_data_type
 from numpy.typing import ArrayLike
 
 from monai_unet import __version__, report
-from monai_unet.io import written_aside
+from monai_unet.io import read_found, written_aside
 from monai_unet.metrics import IsbiMetric
 from monai_unet.metrics.section_metric import SectionMetric
 from monai_unet.metrics.section_statistics import SCORES
@@ -57,6 +57,7 @@ class SaveReport:
         reference_note: a sentence on those rows, such as that they are of other images.
         training_dir: folder of the training's TensorBoard events, for the learning curves.
         facts: what was evaluated, by name, such as the file of the weights; shown as it is.
+        weights: file of the weights; what a training found for them is shown as curves.
 
     Raises:
         TypeError: when a reference value is not a number.
@@ -72,6 +73,7 @@ class SaveReport:
         reference_note: str = "",
         training_dir: str | Path | None = None,
         facts: Mapping[str, object] | None = None,
+        weights: str | Path | None = None,
     ) -> None:
         for name, values in (reference or {}).items():
             for metric, value in values.items():
@@ -85,6 +87,7 @@ class SaveReport:
         self.reference_note = reference_note
         self.training_dir = training_dir
         self.facts = dict(facts or {})
+        self.weights = weights
         self._sections: list[_Assessed] = []
 
     def attach(self, engine: Engine) -> None:
@@ -252,6 +255,21 @@ class SaveReport:
         return values
 
     def _curves(self, engine: Engine) -> tuple[list[report.Curve], str]:
+        """Of the training, and of the values that were found after it."""
+        curves, no_curves = self._curves_of_training(engine)
+        return curves + self._curves_of_values(), no_curves
+
+    def _curves_of_values(self) -> list[report.Curve]:
+        found = None if self.weights is None else read_found(self.weights)
+        curves = []
+        for name, tried in (found or {}).get("tried", {}).items():
+            title = f"{found['score']} by {name}" if found else name
+            tries = {float(value): score for value, score in tried.items()}
+            png = report.draw_curve(title, np.array(list(tries)), np.array(list(tries.values())), along=name)
+            curves.append(report.Curve(title, report.Panel(title, f"curve of {title}, on validation sections", png)))
+        return curves
+
+    def _curves_of_training(self, engine: Engine) -> tuple[list[report.Curve], str]:
         if self.training_dir is None:
             return [], "No folder of a training was given (training_dir), so there are no learning curves."
         curves = []

@@ -39,7 +39,9 @@ def read_curves(folder: str | os.PathLike[str]) -> dict[str, tuple[np.ndarray, n
     return dict(sorted(curves.items(), key=lambda item: ("loss" not in item[0], item[0])))
 
 
-def draw_curve(name: str, steps: np.ndarray, values: np.ndarray, higher_is_better: bool = True) -> bytes:
+def draw_curve(
+    name: str, steps: np.ndarray, values: np.ndarray, higher_is_better: bool = True, along: str = ""
+) -> bytes:
     """A curve as a PNG of 840 x 560 pixels.
 
     A loss is noisy: it is drawn pale, with the mean of a fiftieth of the run around each step on top. The best value
@@ -50,6 +52,7 @@ def draw_curve(name: str, steps: np.ndarray, values: np.ndarray, higher_is_bette
         steps: (n,).
         values: (n,), NaN where there is none.
         higher_is_better: which value to mark.
+        along: what the steps are, if neither iterations nor epochs.
     """
     from matplotlib.figure import Figure  # slow to import; pyplot would change what the user has set
     from matplotlib.ticker import MaxNLocator
@@ -70,14 +73,14 @@ def draw_curve(name: str, steps: np.ndarray, values: np.ndarray, higher_is_bette
         if known.any():
             best = np.nanargmax(values) if higher_is_better else np.nanargmin(values)
             axes.plot(steps[best], values[best], "o", markersize=8, markerfacecolor="none", markeredgecolor="#bb5566")
-    axes.set_xlabel("iteration" if "loss" in name else "epoch", color=ink, fontsize=9)
+    axes.set_xlabel(along or ("iteration" if "loss" in name else "epoch"), color=ink, fontsize=9)
     axes.tick_params(colors=ink, labelsize=8)
     axes.grid(axis="y", color="#e3e6ea", linewidth=0.8)
     axes.set_axisbelow(True)
     for side, spine in axes.spines.items():
         spine.set_visible(side in ("left", "bottom"))
         spine.set_color("#9aa3ad")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=not along, steps=[1, 2, 5, 10]))
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return buffer.getvalue()

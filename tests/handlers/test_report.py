@@ -14,6 +14,7 @@ from PIL import Image
 
 from monai_unet import report
 from monai_unet.handlers import SaveReport
+from monai_unet.io import write_found
 from monai_unet.metrics import IsbiScoreHandler, SegScoreHandler
 from monai_unet.transforms import Decoding
 from monai_unet.transforms.instances import label_instances
@@ -336,3 +337,12 @@ def test_seg_is_shown_by_the_size_of_cells_and_the_worst_cells_as_pictures(tmp_p
 
 def test_a_report_of_masks_says_nothing_of_single_cells(tmp_path):
     assert 'id="objects"' not in run(tmp_path, [section("one")])
+
+
+def test_what_was_tried_for_the_weights_is_shown_as_curves(tmp_path):
+    weights = tmp_path / "model.pt"
+    weights.write_bytes(b"weights")
+    tried = {"threshold": {"0.3": 0.7, "0.5": 0.9}}
+    write_found(weights, {"values": {"threshold": 0.5}, "score": "SEG", "sections": "a", "tried": tried})
+    page = run(tmp_path, [section("one")], weights=weights)
+    assert "curve of SEG by threshold, on validation sections" in pictures(page)
