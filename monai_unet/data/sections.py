@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +73,32 @@ def read_labelled_sections(
         }
         for index in range(len(pixels))
     ]
+
+
+def can_tell(dataset: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether sections can tell good weights from bad: whether a known pixel of one of them is of a cell or class.
+
+    Where there is none, scores of objects are perfect whatever is predicted, or are not defined.
+
+    Args:
+        dataset: samples with `label` (1, H, W), 0 for background, and perhaps `ignore`, not 0 where it is unknown.
+    """
+    for sample in dataset:
+        label = torch.as_tensor(sample["label"]) > 0
+        if "ignore" in sample:
+            label &= torch.as_tensor(sample["ignore"]) == 0
+        if label.any():
+            return True
+    return False
+
+
+def say_if_blind(dataset: Iterable[Mapping[str, Any]]) -> None:
+    """Say at the start of a training that its validation sections cannot choose weights."""
+    if not can_tell(dataset):
+        print(
+            "no cell is labelled in the validation sections: they cannot tell which weights are best, so the last ones "
+            'are kept. Choose others with --validation "[...]"'
+        )
 
 
 def _unlabelled_rim(cells: np.ndarray, width: int) -> np.ndarray:

@@ -156,11 +156,13 @@ class SaveBest:
     Args:
         path: the weights alone, as `torch.save(network.state_dict())` writes them; written aside and renamed.
         network: whose weights.
+        can_tell: whether the validation can tell which weights are best; if not, the last ones are kept.
     """
 
-    def __init__(self, path: str | Path, network: nn.Module) -> None:
+    def __init__(self, path: str | Path, network: nn.Module, can_tell: bool = True) -> None:
         self.path = Path(path)
         self.network = network
+        self.can_tell = can_tell
 
     def attach(self, engine: Evaluator) -> None:
         """Listen to the evaluator, after its own handler that finds the best score."""
@@ -168,11 +170,15 @@ class SaveBest:
 
     def __call__(self, engine: Evaluator) -> None:
         """Write the weights if this epoch is the best so far."""
-        if engine.state.best_metric_epoch != engine.state.epoch or idist.get_rank() > 0:
+        is_best = engine.state.best_metric_epoch == engine.state.epoch
+        if (self.can_tell and not is_best) or idist.get_rank() > 0:
             return
         remove_leftovers(self.path)
         with written_aside(self.path) as temporary:
             torch.save(self.network.state_dict(), temporary)
+        if not self.can_tell:
+            logger.info(f"the last weights, kept in {self.path}")
+            return
         logger.info(f"best {engine.state.key_metric_name} so far: {engine.state.best_metric:.4f}, kept in {self.path}")
 
 

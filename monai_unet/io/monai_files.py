@@ -146,4 +146,6 @@ def challenge_name(meta_dict: Mapping, saver: Any) -> dict[str, Any]:
     """
     name = stem(str(meta_dict[ImageMetaKey.FILENAME_OR_OBJ]))
     frame = re.fullmatch(r"t(\d{3,})", name)
-    return {"subject": f"mask{frame[1]}" if frame else f"{name}_instances", "idx": None}
+    result = f"mask{frame[1]}" if frame else f"{name}_instances"
+    # MONAI takes what follows the last point for an ending and drops it, so it gets one
+    return {"subject": f"{result}.tif", "idx": None}

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from monai_unet.io import written_aside
+from monai_unet.io import found_file, written_aside
 from monai_unet.knobs import knobs, nearest
 from monai_unet.networks import load_weights
 from monai_unet.prediction.load import bundle_parser
@@ -85,6 +85,7 @@ def _copy(bundle: Path, copy: Path, configs: Mapping[str, dict[str, Any]], overr
         config |= {name: value for name, value in overrides.items() if name in config and name not in _WEIGHTS}
         (_adapt_training if file_name == "train.json" else _adapt_inference)(config, copy)
         (copy / "configs" / file_name).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    _adapt_metadata(copy / "configs" / "metadata.json", configs["inference.json"]["classes"])
     known = {name: value for name, value in overrides.items() if name in configs["inference.json"]}
     parser = bundle_parser(str(bundle), json.dumps(known))
     with torch.random.fork_rng():
@@ -96,6 +97,8 @@ def _copy(bundle: Path, copy: Path, configs: Mapping[str, dict[str, Any]], overr
     elif start.is_file():
         with written_aside(weights) as temporary:
             shutil.copyfile(start, temporary)
+        if found_file(start).is_file():  # it counts for weights of these bytes only
+            shutil.copyfile(found_file(start), found_file(weights))
         line = f"{copy.name}: weights copied from {start}"
     else:
         with written_aside(weights) as temporary:
@@ -121,6 +124,19 @@ def _adapt_training(config: dict[str, Any], copy: Path) -> None:
         "_target_": "monai_unet.label.sections.ValidationSections",
         "otherwise": "@train::dataset::data",
     }
+    # a few labels, which may be those of the training, choose no values
+    handlers = config["train"]["handlers"]
+    config["train"]["handlers"] = [each for each in handlers if not each["_target_"].endswith("FindValues")]
+
+
+def _adapt_metadata(path: Path, classes: Sequence[str]) -> None:
+    """The server takes the channels for labels to draw; a channel for the borders of cells is none."""
+    metadata = _read(path)
+    for output in metadata["network_data_format"]["outputs"].values():
+        output["channel_def"] = {
+            index: name for index, name in output["channel_def"].items() if int(index) < len(classes)
+        }
+    path.write_text(json.dumps(metadata, indent=2) + "\n", encoding="utf-8")
 
 
 def _adapt_inference(config: dict[str, Any], copy: Path) -> None:

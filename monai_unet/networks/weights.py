@@ -9,13 +9,17 @@ from typing import Any
 import torch
 from torch import nn
 
+_WRAPPERS = ("network", "state_dict", "model", "model_state_dict")
+_PARALLEL = "module."  # before each name in the weights of DataParallel and DistributedDataParallel
+
 
 def load_weights(network: nn.Module, path: str | Path, weights: Mapping[str, torch.Tensor] | None = None) -> None:
     """Put saved weights into a network, or say clearly why they do not fit.
 
     Args:
         network: the network.
-        path: file of weights alone (`model.pt`), or of a whole run (`checkpoint.pt`) that has them under "network".
+        path: file of weights alone (`model.pt`), or of a whole run (`checkpoint.pt`) that has them under "network";
+            also under "state_dict" or "model", or with the names of `DataParallel`, "module.", as others write them.
         weights: the weights, when the file has been read already.
 
     Raises:
@@ -29,7 +33,7 @@ def load_weights(network: nn.Module, path: str | Path, weights: Mapping[str, tor
                 "the weights by --ckpt_path"
             )
         weights = read_checkpoint(path)
-        weights = weights.get("network", weights)
+        weights = _unwrapped(weights)
     expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
     found = {name: tuple(value.shape) for name, value in weights.items() if isinstance(value, torch.Tensor)}
     if found != expected:
@@ -41,6 +45,16 @@ def load_weights(network: nn.Module, path: str | Path, weights: Mapping[str, tor
             "--features (and --normalisation, --convs_per_block, --variant) it was trained with, or another --ckpt_dir"
         )
     network.load_state_dict(weights)
+
+
+def _unwrapped(found: Mapping[str, Any]) -> Mapping[str, Any]:
+    for name in _WRAPPERS:
+        if isinstance(found.get(name), Mapping):
+            found = found[name]
+            break
+    if found and all(name.startswith(_PARALLEL) for name in found):
+        found = {name.removeprefix(_PARALLEL): value for name, value in found.items()}
+    return found
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:

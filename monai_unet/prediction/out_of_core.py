@@ -30,6 +30,7 @@ from monai_unet.prediction.exported import is_exported
 from monai_unet.prediction.instances import label_store
 from monai_unet.prediction.load import check_overrides, load_model
 from monai_unet.prediction.model import Model
+from monai_unet.transforms.check_image import check_scale, scale_limit
 from monai_unet.transforms.decoding import Decoding
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 OUTPUTS = ("probability", "label", "instances")
 DTYPES = ("float32", "float16", "uint8")
 INTERPRETER = 450_000_000  # bytes that Python with PyTorch, MONAI and Dask takes before the first tile
+_CHECKED = 1 << 24  # pixels that are looked at together before the start
 PER_PIXEL = 40  # bytes a pixel of a tile beside the network: two tiles as read, as floats, and as they are written
 
 
@@ -105,6 +107,7 @@ def predict(
     if source.info.ndim < model.spatial_dims:
         raise ValueError(f"{image} is a single picture; the network takes volumes")
     region = _region(roi, source)
+    _check_scale(source, model.value_range)
     threshold = model.decoding.threshold if threshold is None else threshold
     min_size = model.decoding.min_size if min_size is None else min_size
     decoding = replace(model.decoding, threshold=threshold, min_size=min_size)  # refuses values that are out of range
@@ -172,6 +175,21 @@ def _region(roi: Sequence[tuple[int, int]] | None, source: ImageSource) -> tuple
     if len(region) != 3 or any(not 0 <= start < stop <= n for (start, stop), n in zip(region, shape, strict=True)):
         raise ValueError(f"the region {given} does not lie in {source.info.path}, which has the shape {shape}")
     return tuple(region)
+
+
+def _check_scale(source: ImageSource, value_range: tuple[float, float]) -> None:
+    """Refuse an image that seems to be scaled to 0 to 1; reads until a pixel is bright enough, mostly a few rows."""
+    depth, height, width = source.info.shape
+    rows = max(_CHECKED // width, 1)
+    darkest, brightest = np.inf, -np.inf
+    for section in range(depth):
+        for row in range(0, height, rows):
+            box = (slice(section, section + 1), slice(row, min(row + rows, height)), slice(0, width))
+            part = source.read(box)
+            darkest, brightest = min(darkest, float(part.min())), max(brightest, float(part.max()))
+            if brightest > scale_limit(value_range):
+                return
+    check_scale(darkest, brightest, source.info.path, value_range)
 
 
 def _tile(sizes: Sequence[int], model: Model, budget: int) -> tuple[int, int, int]:

@@ -51,13 +51,31 @@ class CheckImaged(MapTransform):
             if self.value_range is not None:
                 darkest, brightest = image.min().item(), image.max().item()
                 check_range(darkest, brightest, name, self.value_range)
-                low, high = self.value_range
-                if darkest < brightest <= low + (high - low) / 255:
-                    raise ValueError(
-                        f"{name} holds values from {darkest:g} to {brightest:g} only, and the network was trained on "
-                        f"{low:g} to {high:g}: it seems to be scaled to 0 to 1. Scale it back first"
-                    )
+                check_scale(darkest, brightest, name, self.value_range)
         return dict(data)
+
+
+def scale_limit(value_range: tuple[float, float]) -> float:
+    """The grey value that an image in the range passes somewhere: a 255th of the range."""
+    low, high = value_range
+    return low + (high - low) / 255
+
+
+def check_scale(darkest: float, brightest: float, name: Any, value_range: tuple[float, float]) -> None:
+    """Refuse an image that seems to be scaled to 0 to 1, which no tile of it can show.
+
+    Args:
+        darkest: smallest grey value of the whole image.
+        brightest: largest grey value of the whole image.
+        name: of the file, for the error.
+        value_range: lowest and highest grey value that are expected.
+    """
+    low, high = value_range
+    if darkest < brightest <= scale_limit(value_range):
+        raise ValueError(
+            f"{name} holds values from {darkest:g} to {brightest:g} only, and the network was trained on "
+            f"{low:g} to {high:g}: it seems to be scaled to 0 to 1. Scale it back first"
+        )
 
 
 def check_range(darkest: float, brightest: float, name: Any, value_range: tuple[float, float]) -> None:

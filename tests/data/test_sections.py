@@ -4,7 +4,7 @@ import tifffile
 import torch
 from monai.transforms import Lambda
 
-from monai_unet.data.sections import SectionDataset, read_labelled_sections
+from monai_unet.data.sections import SectionDataset, can_tell, read_labelled_sections, say_if_blind
 
 LABELS = np.array([[255, 0, 255], [0, 0, 255]], np.uint8)
 
@@ -161,3 +161,14 @@ def test_in_the_rim_what_is_not_in_or_beside_a_labelled_cell_is_unknown(tmp_path
     assert not ignore[12:-12, 12:-12].any()
     assert not ignore[0:5, 24:46].any(), "six pixels beside the cell are known"
     assert ignore[2, 23] == ignore[59, 69] == ignore[11, 60] == 1
+
+
+@pytest.mark.parametrize(
+    ("label", "ignore", "expected"),
+    [([[0, 1]], [[0, 0]], True), ([[0, 0]], [[0, 0]], False), ([[0, 1]], [[0, 1]], False)],
+)
+def test_sections_without_a_known_cell_cannot_tell_good_weights_from_bad(label, ignore, expected, capsys):
+    sample = {"label": torch.tensor([label]), "ignore": torch.tensor([ignore])}
+    assert can_tell([sample]) is expected
+    say_if_blind([sample])
+    assert ("the last ones are kept" in capsys.readouterr().out) is not expected

@@ -188,7 +188,7 @@ def test_a_checkpoint_cannot_run_code(tmp_path):
     assert not (tmp_path / "harm").exists()
 
 
-def evaluate(path, network, score):
+def evaluate(path, network, score, **arguments):
     evaluator = Engine(lambda engine, batch: None)
 
     @evaluator.on(Events.EPOCH_COMPLETED)
@@ -200,7 +200,7 @@ def evaluate(path, network, score):
         else:
             state.best_metric_epoch = -1
 
-    SaveBest(path, network).attach(evaluator)
+    SaveBest(path, network, **arguments).attach(evaluator)
     evaluator.run([0], max_epochs=1)
 
 
@@ -216,8 +216,23 @@ def test_an_epoch_that_is_not_the_best_is_not_kept(tmp_path):
     assert not (tmp_path / "model.pt").exists()
 
 
-@pytest.mark.parametrize("wrap", [lambda state: state, lambda state: {"network": state, "trainer": {}}])
-def test_weights_are_loaded_from_a_model_and_from_a_whole_run(tmp_path, wrap):
+def test_where_the_validation_cannot_tell_the_last_weights_are_kept(tmp_path):
+    evaluate(tmp_path / "model.pt", nn.Linear(2, 1), -2.0, can_tell=False)
+    assert (tmp_path / "model.pt").is_file()
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda state: state,
+        lambda state: {"network": state, "trainer": {}},
+        lambda state: {"state_dict": state, "epoch": 3},
+        lambda state: {"model": state},
+        lambda state: {f"module.{name}": value for name, value in state.items()},
+        lambda state: {"state_dict": {f"module.{name}": value for name, value in state.items()}},
+    ],
+)
+def test_weights_are_loaded_from_a_model_from_a_whole_run_and_as_others_wrap_them(tmp_path, wrap):
     trained, network = nn.Linear(2, 1), nn.Linear(2, 1)
     torch.save(wrap(trained.state_dict()), tmp_path / "a.pt")
     engine = Engine(lambda engine, batch: None)

@@ -7,7 +7,7 @@ import torch
 from monai.data import MetaTensor
 from monai.transforms import LoadImage, SaveImage
 
-from monai_unet.io.monai_files import NiftiWriter, TiffWriter, output_ext
+from monai_unet.io.monai_files import NiftiWriter, TiffWriter, challenge_name, output_ext
 
 STACK = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
 
@@ -121,3 +121,22 @@ def test_results_of_nifti_are_nifti_and_of_others_tiff(tmp_path, name, expected)
     assert output_ext(tmp_path) == expected
     assert output_ext(tmp_path / name) == expected
     assert output_ext(tmp_path / "nothing there") == ".tif"
+
+
+@pytest.mark.parametrize(
+    ("name", "result"),
+    [("t012.tif", "mask012.tif"), ("plate1.A1.tif", "plate1.A1_instances.tif"), ("a.b.nii.gz", "a.b_instances.tif")],
+)
+def test_the_points_in_a_name_are_part_of_it(tmp_path, name, result):
+    image = MetaTensor(np.zeros((1, 4, 3), np.uint8), meta={"filename_or_obj": str(tmp_path / "in" / name)})
+    writer = SaveImage(
+        tmp_path / "out",
+        output_postfix="",
+        output_ext=".tif",
+        separate_folder=False,
+        writer=TiffWriter,
+        output_name_formatter=challenge_name,
+        print_log=False,
+    )
+    writer(image)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [result]

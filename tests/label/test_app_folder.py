@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import pytest
 import torch
 
 from monai_unet import cli
+from monai_unet.io import write_found
 from monai_unet.label import server
 from monai_unet.label.app_folder import make_app
+from monai_unet.prediction.load import bundle_parser
 
 REPOSITORY = Path(__file__).parents[2]
 ISBI, HELA = (REPOSITORY / "bundles" / name for name in ("isbi", "dic_hela"))
@@ -139,3 +142,20 @@ def test_without_monai_label_the_command_says_how_to_get_it(monkeypatch, tmp_pat
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert cli.main(["label", "--studies", str(tmp_path)]) == 2
     assert "make label" in capsys.readouterr().err
+
+
+def test_what_was_found_for_the_weights_comes_along(tmp_path, pytestconfig):
+    bundle = tmp_path / "cells"
+    shutil.copytree(pytestconfig.rootpath / "bundles" / "dic_hela_compact", bundle)
+    found = {"values": {"threshold": 0.6}, "score": "SEG", "sections": "a", "tried": {}}
+    write_found(bundle / "models" / "model.pt", found)
+    make_app(tmp_path / "app", [bundle], {})
+    decoding = bundle_parser(str(tmp_path / "app" / "model" / "cells")).get_parsed_content("decoding")
+    assert decoding.threshold == 0.6
+
+
+def test_the_channel_of_borders_is_no_label_to_draw(tmp_path, pytestconfig):
+    make_app(tmp_path / "app", [pytestconfig.rootpath / "bundles" / "dic_hela_compact"], {})
+    path = tmp_path / "app" / "model" / "dic_hela_compact" / "configs" / "metadata.json"
+    metadata = json.loads(path.read_text())
+    assert metadata["network_data_format"]["outputs"]["pred"]["channel_def"] == {"0": "background", "1": "cell"}

@@ -176,6 +176,20 @@ def test_grey_values_of_another_range_are_named(bundle, tmp_path):
         run(tmp_path / "a.tif", tmp_path / "out.ome.zarr", bundle)
 
 
+def test_an_image_that_is_scaled_to_0_to_1_is_refused_before_anything_is_made(bundle, tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", np.linspace(0, 1, 400, dtype=np.float32).reshape(20, 20))
+    with pytest.raises(ValueError, match=r"a\.tif holds values from 0 to 1 only, .* scaled to 0 to 1"):
+        run(tmp_path / "a.tif", tmp_path / "out.ome.zarr", bundle)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.tif"]
+
+
+def test_a_dark_part_of_an_image_is_no_scaled_image(bundle, tmp_path):
+    image = np.linspace(0, 1, 400, dtype=np.float32).reshape(20, 20)
+    image[19] = 200
+    tifffile.imwrite(tmp_path / "a.tif", image)
+    run(tmp_path / "a.tif", tmp_path / "out.ome.zarr", bundle, roi=[(0, 10), (0, 20)])
+
+
 def test_a_second_run_for_instances_computes_nothing(stack, bundle, tmp_path, monkeypatch):
     out = run(stack, tmp_path / "out.ome.zarr", bundle, output="instances")
     before = chunks(out)
