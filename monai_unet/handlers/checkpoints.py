@@ -177,6 +177,7 @@ class SaveBest:
         with written_aside(self.path) as temporary:
             torch.save(self.network.state_dict(), temporary)
         if not self.can_tell:
+            engine.state.best_metric_epoch = engine.state.epoch
             logger.info(f"the last weights, kept in {self.path}")
             return
         logger.info(f"best {engine.state.key_metric_name} so far: {engine.state.best_metric:.4f}, kept in {self.path}")

@@ -201,7 +201,7 @@ def evaluate(path, network, score, **arguments):
             state.best_metric_epoch = -1
 
     SaveBest(path, network, **arguments).attach(evaluator)
-    evaluator.run([0], max_epochs=1)
+    return evaluator.run([0], max_epochs=1)
 
 
 def test_the_best_weights_are_the_plain_state_of_the_network(tmp_path):
@@ -217,8 +217,9 @@ def test_an_epoch_that_is_not_the_best_is_not_kept(tmp_path):
 
 
 def test_where_the_validation_cannot_tell_the_last_weights_are_kept(tmp_path):
-    evaluate(tmp_path / "model.pt", nn.Linear(2, 1), -2.0, can_tell=False)
+    state = evaluate(tmp_path / "model.pt", nn.Linear(2, 1), -2.0, can_tell=False)
     assert (tmp_path / "model.pt").is_file()
+    assert state.best_metric_epoch == state.epoch
 
 
 @pytest.mark.parametrize(
