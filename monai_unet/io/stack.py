@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import re
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from monai_unet.io.sources import open_source
 
+logger = logging.getLogger(__name__)
+
 READ_SUFFIXES = (".tif", ".tiff", ".nii", ".nii.gz", ".png", ".mha", ".mhd", ".nrrd")
+_COMPANIONS = (".raw", ".zraw")  # the pixels of an .mhd
 _SUFFIX = re.compile(r"\.(tiff?|nii|nii\.gz|png|mha|mhd|nrrd)$", re.IGNORECASE)
 
 
@@ -67,10 +72,21 @@ def image_files(path: str | Path) -> list[str]:
 
 
 def list_images(folder: Path) -> list[str]:
-    """The image files of a folder in the order of their names, several of one stem included."""
+    """The image files of a folder in the order of their names, several of one stem included; says what is left out."""
     # a name that starts with a point is not an image: macOS leaves such files, and so do runs that are killed
     names = [file.name for file in folder.iterdir() if file.is_file() and not file.name.startswith(".")]
+    others = sorted(name for name in names if not name.lower().endswith((*READ_SUFFIXES, *_COMPANIONS)))
+    if others:
+        _say_left_out(str(folder), tuple(others))
     return sorted(str(folder / name) for name in names if name.lower().endswith(READ_SUFFIXES))
+
+
+@cache  # once for a folder, however often it is listed
+def _say_left_out(folder: str, names: tuple[str, ...]) -> None:
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    logger.warning(
+        f"left out in {folder}: {', '.join(names[:5])}{more}; images are files that end in {', '.join(READ_SUFFIXES)}"
+    )
 
 
 def stem(path: str | Path) -> str:

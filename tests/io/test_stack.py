@@ -1,10 +1,12 @@
+from pathlib import Path
+
 import nibabel
 import numpy as np
 import pytest
 import tifffile
 from skimage.io import imsave
 
-from monai_unet.io import count_sections, image_files, read_stack
+from monai_unet.io import READ_SUFFIXES, count_sections, image_files, read_stack
 
 STACK = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
 
@@ -119,3 +121,13 @@ def test_a_folder_without_images_is_refused(tmp_path):
         image_files(tmp_path)
     with pytest.raises(FileNotFoundError, match="does not exist"):
         image_files(tmp_path / "nowhere")
+
+
+def test_files_that_are_no_images_are_named_once(tmp_path, caplog):
+    for name in ("a.tif", "b.jpg", "c.mhd", "c.raw", ".hidden.txt"):
+        (tmp_path / name).write_bytes(b"")
+    for _ in range(2):
+        assert [Path(file).name for file in image_files(tmp_path)] == ["a.tif", "c.mhd"]
+    assert [record.getMessage() for record in caplog.records] == [
+        f"left out in {tmp_path}: b.jpg; images are files that end in {', '.join(READ_SUFFIXES)}"
+    ]
