@@ -17,6 +17,7 @@ import numpy as np
 
 from monai_unet.io.atomic import written_aside
 from monai_unet.io.sources import METRES
+from monai_unet.io.sources.nifti import NIFTI_UNITS
 from monai_unet.io.zarr_store import PredictionStore
 
 _TILE = 512  # pixels; what viewers of large images read at once
@@ -29,7 +30,6 @@ _OME_UNITS = {
     "centimeter": "cm",
     "meter": "m",
 }
-_NIFTI_UNITS = {"micrometer": "micron", "millimeter": "mm", "meter": "meter"}
 
 
 def to_ome_tiff(store: PredictionStore | str | os.PathLike[str], path: str | os.PathLike[str]) -> None:
@@ -120,7 +120,7 @@ def _nifti_header(store: PredictionStore, affine: np.ndarray | None) -> tuple[An
         affine = store.affine
     if affine is None:
         spacing = _spacing(store)
-        if unit is not None and unit not in _NIFTI_UNITS:  # nanometres, say
+        if unit is not None and unit not in NIFTI_UNITS:  # nanometres, say
             spacing = {axis: size * METRES[unit] / METRES["micrometer"] for axis, size in spacing.items()}
             unit = "micrometer"
         affine = np.diag([*(spacing.get(axis, 1.0) for axis in "xyz"), 1.0])
@@ -128,7 +128,7 @@ def _nifti_header(store: PredictionStore, affine: np.ndarray | None) -> tuple[An
     header.set_sform(affine, code="aligned")
     header.set_qform(affine, code="unknown")
     if unit is not None:
-        header.set_xyzt_units(xyz=_NIFTI_UNITS[unit])
+        header.set_xyzt_units(xyz=NIFTI_UNITS[unit])
     header.set_data_offset(header.single_vox_offset)
     return header, np.dtype(dtype)
 

@@ -19,7 +19,11 @@ from monai.utils import ImageMetaKey, MetaKeys, SpaceKeys, convert_data_type, en
 
 from monai_unet.io.atomic import written_aside
 from monai_unet.io.sources import open_source
+from monai_unet.io.sources.nifti import NIFTI_UNITS
 from monai_unet.io.stack import READ_SUFFIXES, image_files, read_stack, stem
+
+UNIT = "unit"
+"""In an image's metadata: of its affine, as NGFF names it."""
 
 
 class StackReader(ImageReader):
@@ -57,6 +61,8 @@ class StackReader(ImageReader):
         if info.affine is not None:
             meta |= {MetaKeys.AFFINE: info.affine, MetaKeys.ORIGINAL_AFFINE: info.affine}
             meta[MetaKeys.SPACE] = SpaceKeys.RAS
+        if info.unit is not None:
+            meta[UNIT] = info.unit
         return array, {**meta, MetaKeys.SPATIAL_SHAPE: np.asarray(array.shape)}
 
 
@@ -97,7 +103,9 @@ class TiffWriter(ImageWriter):
 
 
 class NiftiWriter(NibabelWriter):
-    """MONAI's `NibabelWriter`, but written aside and renamed, and a volume of one section stays a volume."""
+    """MONAI's `NibabelWriter`, but written aside and renamed, with the unit, and a volume of one section stays one."""
+
+    unit: str | None = None
 
     def set_data_array(
         self, data_array: NdarrayOrTensor, channel_dim: int | None = 0, squeeze_end_dims: bool = True, **kwargs: Any
@@ -108,6 +116,18 @@ class NiftiWriter(NibabelWriter):
         super().set_data_array(data_array, channel_dim, squeeze_end_dims=not is_volume, **kwargs)
         if is_volume and self.data_obj.shape[-1] == 1:
             self.data_obj = self.data_obj[..., 0]  # the channel alone
+
+    def set_metadata(self, meta_dict: Mapping | None, resample: bool = True, **options: Any) -> None:
+        """Take the affine, as MONAI does, and the unit that `StackReader` found."""
+        super().set_metadata(meta_dict, resample, **options)
+        self.unit = (meta_dict or {}).get(UNIT)
+
+    def create_backend_obj(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+        """MONAI's image with the unit in its header, where NIfTI has it."""
+        image = super().create_backend_obj(*args, **kwargs)
+        if self.unit in NIFTI_UNITS:
+            image.header.set_xyzt_units(xyz=NIFTI_UNITS[self.unit])
+        return image
 
     def write(self, filename: PathLike, verbose: bool = False, **obj_kwargs: Any) -> None:
         """Write aside and rename."""

@@ -140,3 +140,13 @@ def test_the_points_in_a_name_are_part_of_it(tmp_path, name, result):
     )
     writer(image)
     assert [path.name for path in (tmp_path / "out").iterdir()] == [result]
+
+
+def test_a_nifti_keeps_its_unit(tmp_path):
+    image = nibabel.Nifti1Image(np.zeros((4, 3, 2), np.uint8), np.diag([0.3, 0.3, 2, 1]))
+    image.header.set_xyzt_units("micron")
+    nibabel.save(image, tmp_path / "a.nii.gz")
+    save(load(tmp_path / "a.nii.gz"), tmp_path / "out", np.uint8, NiftiWriter, ".nii.gz")
+    written = nibabel.load(tmp_path / "out" / "a_out.nii.gz")
+    assert written.header.get_xyzt_units()[0] == "micron"
+    assert np.allclose(written.affine, image.affine)

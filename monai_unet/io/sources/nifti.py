@@ -12,6 +12,9 @@ import numpy as np
 
 from monai_unet.io.sources.base import Box, ImageInfo, ImageSource, unit_name
 
+NIFTI_UNITS = {"micrometer": "micron", "millimeter": "mm", "meter": "meter"}
+"""The units that a NIfTI can have, by their names here."""
+
 
 class NiftiSource(ImageSource):
     """A NIfTI, 1 or 2. A packed one is unpacked at the first read, into a nameless file that goes with the process.
