@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,21 @@ class ImageInfo:
     affine: np.ndarray | None = None
 
 
+def sound_spacing(spacing: tuple[float, float, float] | None) -> tuple[float, float, float] | None:
+    """A spacing (z, y, x) that may reach a file: a negative one says the direction, and counts by its size.
+
+    None where y or x is zero, infinite or NaN, as if the file did not say; z is then 1 where only that is.
+
+    Example:
+        >>> sound_spacing((-0.5, 2.0, 2.0)), sound_spacing((float("nan"), 2.0, 2.0)), sound_spacing((1.0, 0.0, 2.0))
+        ((0.5, 2.0, 2.0), (1.0, 2.0, 2.0), None)
+    """
+    if spacing is None:
+        return None
+    z, y, x = (abs(size) if math.isfinite(size) else 0.0 for size in spacing)
+    return (z or 1.0, y, x) if y and x else None
+
+
 class ImageSource(ABC):
     """An image that is read box by box, from several threads at once if need be.
 
@@ -73,7 +89,8 @@ class ImageSource(ABC):
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.info = self._describe()
+        info = self._describe()
+        self.info = replace(info, spacing=sound_spacing(info.spacing))
         if min(self.info.shape) == 0:
             raise ValueError(f"it has the shape {self.info.shape}: there are no pixels in it")
         if self.info.dtype.kind not in "uif":

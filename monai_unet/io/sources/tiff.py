@@ -226,7 +226,11 @@ def _spacing(tiff: TiffFile, page: TiffPage) -> tuple[tuple[float, float, float]
         return None, None
     unit = unit_name(imagej.get("unit"))
     if unit is not None:
-        return (float(imagej.get("spacing", 1.0)), down, across), unit
+        z = float(imagej.get("spacing", 1.0))
+        own = unit_name(imagej.get("zunit"))  # ImageJ may give z in a unit of its own
+        if own is not None and unit is not None:
+            z *= METRES[own] / METRES[unit]
+        return (z, down, across), unit
     if page.resolutionunit == 3 and not tiff.is_imagej:
         return (1.0, down * 1e4, across * 1e4), "micrometer"
     return None, None

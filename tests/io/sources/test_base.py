@@ -1,3 +1,4 @@
+import doctest
 import os
 import pickle
 import subprocess
@@ -16,7 +17,7 @@ from image_arrays import RGB, stack, whole
 from skimage.io import imsave
 
 from monai_unet.io import check_finite, count_sections, open_source
-from monai_unet.io.sources import unit_name
+from monai_unet.io.sources import base, unit_name
 
 try:
     import numcodecs
@@ -391,3 +392,9 @@ def test_monai_unet_io_imports_no_format():
     code = f"import sys, monai_unet.io; print({formats} & set(sys.modules))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert run.stdout.strip() == "set()"
+
+
+def test_the_examples_in_the_docstrings_run():
+    results = doctest.testmod(base)
+    assert results.attempted >= 1
+    assert results.failed == 0

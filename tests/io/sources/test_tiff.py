@@ -115,3 +115,14 @@ def test_the_spacing_of_imagej_and_of_centimetres(tmp_path):
         ((1.0, 1.0, 0.5), "micrometer"),
         (None, None),
     ]
+
+
+@pytest.mark.parametrize(
+    ("described", "z"),
+    [({"zunit": "nm", "spacing": 300.0}, 0.3), ({"spacing": -0.5}, 0.5), ({"spacing": float("nan")}, 1.0)],
+)
+def test_imagejs_z_has_a_unit_of_its_own_and_no_spacing_is_negative_or_nan(tmp_path, described, z):
+    stack = np.zeros((3, 20, 30), np.uint8)
+    metadata = {"axes": "ZYX", "unit": "um", **described}
+    tifffile.imwrite(tmp_path / "a.tif", stack, imagej=True, metadata=metadata, resolution=(2, 2))
+    assert open_source(tmp_path / "a.tif").info.spacing == pytest.approx((z, 0.5, 0.5))
