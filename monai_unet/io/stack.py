@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 from functools import cache
 from pathlib import Path
@@ -18,7 +19,7 @@ _COMPANIONS = (".raw", ".zraw")  # the pixels of an .mhd
 _SUFFIX = re.compile(r"\.(tiff?|nii|nii\.gz|png|mha|mhd|nrrd)$", re.IGNORECASE)
 
 
-def read_stack(path: str | Path) -> np.ndarray:
+def read_stack(path: str | os.PathLike[str]) -> np.ndarray:
     """The sections of a grey image file.
 
     Args:

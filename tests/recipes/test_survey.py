@@ -96,7 +96,8 @@ def test_problems_of_several_files_are_all_reported(tmp_path, pair):
     assert set(said) >= {"a.tif", "c.tif", "d.tif", "e.tif"}
     assert "cannot be read as an image" in said["a.tif"]
     assert "3 channels; make it grey first: Image > Type > 8-bit" in said["c.tif"]
-    assert "shape 4 x 5 and its label 3 x 5" in said["d.tif"]
+    assert "has the shape (1, 3, 5) and" in said["d.tif"]
+    assert "(1, 4, 5); expected one pixel for each" in said["d.tif"]
     assert "1 values that are not finite" in said["e.tif"]
 
 

@@ -46,6 +46,7 @@ class ImageInfo:
         path: of the file, or the folder of a Zarr.
         shape: (D, H, W); a single picture has D = 1.
         channels: 1 of a grey image, 3 of RGB.
+        samples: channels that lie together in a plane, as red, green and blue do; 1 where each has planes of its own.
         dtype: of what `read` returns.
         ndim: 2 or 3, as in the file: a single picture is not a stack of one section.
         spacing: size of a pixel as (z, y, x) in `unit`, None when the file does not say; z is 1 where only that is
@@ -61,6 +62,7 @@ class ImageInfo:
     ndim: int
     spacing: tuple[float, float, float] | None = None
     unit: str | None = None
+    samples: int = 1
     affine: np.ndarray | None = None
 
 

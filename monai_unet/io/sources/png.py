@@ -22,7 +22,7 @@ class PngSource(ImageSource):
 
     def _describe(self) -> ImageInfo:
         channels, _, height, width = self._file.shape
-        return ImageInfo(self.path, (1, height, width), channels, self._file.dtype, ndim=2)
+        return ImageInfo(self.path, (1, height, width), channels, self._file.dtype, ndim=2, samples=channels)
 
     def _read(self, box: Box) -> np.ndarray:
         sections, rows, columns = box

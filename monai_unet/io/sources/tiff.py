@@ -49,7 +49,8 @@ class TiffSource(ImageSource):
         dtype = np.dtype(layout.pages[0][0].dtype).newbyteorder("=")
         dtype = np.dtype(np.uint8) if dtype.kind == "b" else dtype
         ndim = 2 if layout.shape[0] == 1 else 3
-        return ImageInfo(self.path, layout.shape, layout.channels, dtype, ndim, layout.spacing, layout.unit)
+        samples = layout.channels // len(layout.pages)
+        return ImageInfo(self.path, layout.shape, layout.channels, dtype, ndim, layout.spacing, layout.unit, samples)
 
     def _read(self, box: Box) -> np.ndarray:
         layout = self._file
