@@ -29,6 +29,7 @@ LabelKind = Literal["instances", "masks", "classes"]
 _CUT = 0.001  # of the pixels at either end; hot pixels of a camera are far fewer
 _SAMPLE = 10_000_000  # grey values that are kept; 80 MB as real numbers
 _RARE = 0.001  # share of the pixels
+_FEW = 0.5  # of the median of the sections, in number and in pixels
 _MANY_PARTS = 1.5  # of one number in a section, on average; only a cell that another one cuts has two
 
 _TO_GREY = (
@@ -112,6 +113,7 @@ class _Section:
     cell_sizes: tuple[int, ...]
     num_numbers: int
     num_parts: int
+    partly_annotated: bool
 
 
 def survey_folder(
@@ -157,6 +159,7 @@ def survey_folder(
     kind = _kind(num_values, len(names), labels)
     rng = np.random.default_rng(0)
     sections: list[_Section] = []
+    by_film: dict[str, list[_Section]] = defaultdict(list)
     dtypes: dict[str, list[str]] = defaultdict(list)
     samples: list[np.ndarray] = []
     depths = []
@@ -174,7 +177,9 @@ def survey_folder(
                 continue
         if pixels is not None and label is not None:
             partly = pair["name"] in partly_annotated
-            sections += _sections(pair["image"], pixels, label, ignore_label, partly, kind, len(names), background)
+            found = _sections(pair["image"], pixels, label, ignore_label, partly, kind, len(names), background)
+            by_film[pair["sequence"]] += found
+            sections += found
 
     grey = np.concatenate(samples).astype(np.float64) if samples else np.zeros(1)
     low, high = np.quantile(grey, (_CUT, 1 - _CUT), method="nearest")
@@ -209,6 +214,8 @@ def survey_folder(
         _judge_classes(result, sections, problems, warnings)
         if kind == "instances":
             _judge_instances(sections, warnings)
+        for film in by_film.values() if kind != "classes" else ():
+            _judge_counts(film, warnings)
     if not problems and result.num_sections < 2:
         problems.append(
             f"{pairs[0]['image']} is a single section; at least two are needed, one to train on and one to "
@@ -298,6 +305,7 @@ def _sections(
                 cell_sizes=tuple(sizes[sizes > 0].tolist()),
                 num_numbers=len(numbers) if numbered else 0,
                 num_parts=int(parts),
+                partly_annotated=partly_annotated,
             )
         )
     return sections
@@ -366,6 +374,27 @@ def _judge_instances(sections: list[_Section], warnings: list[str]) -> None:
         warnings.append(
             f"a number in the labels has {parts / numbers:.1f} separate parts on average, and a cell has one: if the "
             "numbers are classes, name them (--classes background,a,b); if it is a mask with grey edges, threshold it"
+        )
+
+
+def _judge_counts(sections: list[_Section], warnings: list[str]) -> None:
+    """Sections with far fewer cells than the others of a film may be labelled in part only."""
+    labelled = [section for section in sections if section.cell_sizes and not section.partly_annotated]
+    counts = [len(section.cell_sizes) for section in labelled]
+    pixels = [sum(section.cell_sizes) / section.num_known for section in labelled]
+    if len(labelled) < 3:
+        return
+    number, share = np.median(counts), np.median(pixels)
+    few_cells = [
+        f"{section.where} ({count})"
+        for section, count, of_it in zip(labelled, counts, pixels, strict=True)
+        if count < _FEW * number and of_it < _FEW * share
+    ]
+    if few_cells:
+        warnings.append(
+            f"{few(few_cells)}: far fewer cells than in the others, {number:g} in the median; if there are more to be "
+            "seen, the image is labelled in part: name it in --partly-annotated, or cells teach that they are "
+            "background"
         )
 
 
