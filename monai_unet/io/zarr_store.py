@@ -10,8 +10,6 @@ import itertools
 import json
 import math
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from monai_unet.io.atomic import folder_written_aside
 from monai_unet.io.sources.zarr import import_zarr
 
 ChunkIndex = tuple[int, ...]
@@ -281,23 +280,15 @@ def create_or_open(
 def _create(zarr: Any, path: Path, ours: Mapping[str, Any]) -> None:
     """Make the empty store aside and rename it, so that a killed run leaves none without its settings."""
     layout = ours["layout"]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=".writing-"))
     try:
-        group = zarr.create_group(
-            temporary, zarr_format=3 if layout["version"] == "0.5" else 2, attributes={_OURS: ours}
-        )
-        _create_array(group, "0", layout["shape"], layout["chunks"], np.dtype(layout["dtype"]), layout["axes"])
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o777 & ~umask)  # mkdtemp makes private folders; the result is an ordinary one
-        try:
-            temporary.rename(path)
-        except OSError:
-            if not path.is_dir():  # else another process was faster, and the caller compares with what it made
-                raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        with folder_written_aside(path) as temporary:
+            group = zarr.create_group(
+                temporary, zarr_format=3 if layout["version"] == "0.5" else 2, attributes={_OURS: ours}
+            )
+            _create_array(group, "0", layout["shape"], layout["chunks"], np.dtype(layout["dtype"]), layout["axes"])
+    except OSError:
+        if not path.is_dir():  # else another process was faster, and the caller compares with what it made
+            raise
 
 
 def _create_array(
