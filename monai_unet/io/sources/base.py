@@ -52,7 +52,9 @@ class ImageInfo:
         spacing: size of a pixel as (z, y, x) in `unit`, None when the file does not say; z is 1 where only that is
             missing.
         unit: "nanometer", "micrometer", ...; None when the file does not say.
-        affine: of a NIfTI, 4 x 4, from voxels (x, y, z) to millimetres or the file's unit; None of other formats.
+        origin: place of the first pixel's middle as (z, y, x) in `unit`, where the axes run along those of space; None
+            when the file does not say.
+        affine: of NIfTI, MetaImage and NRRD, 4 x 4, from voxels (x, y, z) to `unit`; None of other formats.
     """
 
     path: Path
@@ -63,6 +65,7 @@ class ImageInfo:
     spacing: tuple[float, float, float] | None = None
     unit: str | None = None
     samples: int = 1
+    origin: tuple[float, float, float] | None = None
     affine: np.ndarray | None = None
 
 
@@ -79,6 +82,13 @@ def sound_spacing(spacing: tuple[float, float, float] | None) -> tuple[float, fl
         return None
     z, y, x = (abs(size) if math.isfinite(size) else 0.0 for size in spacing)
     return (z or 1.0, y, x) if y and x else None
+
+
+def straight_origin(affine: np.ndarray) -> tuple[float, float, float] | None:
+    """The place (z, y, x) of the first pixel by an affine whose axes run along those of space; None of others."""
+    x, y, z = (float(at) for at in affine[:3, 3])
+    is_straight = np.array_equal(affine[:3, :3], np.diag(affine.diagonal()[:3])) and affine.diagonal().min() > 0
+    return (z, y, x) if is_straight and np.isfinite(affine).all() else None
 
 
 class ImageSource(ABC):

@@ -18,6 +18,9 @@ from monai_unet.io.sources.base import METRES, Box, ImageInfo, ImageSource, unit
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage
 
+OME_PIXEL = "pixel"
+"""The unit of OME for what is counted in pixels."""
+
 _GREY = "expected grey or RGB sections of one size; convert it first"
 
 
@@ -31,6 +34,7 @@ class _Layout:
     channels: int
     spacing: tuple[float, float, float] | None
     unit: str | None
+    origin: tuple[float, float, float] | None
 
 
 class TiffSource(ImageSource):
@@ -50,7 +54,8 @@ class TiffSource(ImageSource):
         dtype = np.dtype(np.uint8) if dtype.kind == "b" else dtype
         ndim = 2 if layout.shape[0] == 1 else 3
         samples = layout.channels // len(layout.pages)
-        return ImageInfo(self.path, layout.shape, layout.channels, dtype, ndim, layout.spacing, layout.unit, samples)
+        place = layout.spacing, layout.unit, samples, layout.origin
+        return ImageInfo(self.path, layout.shape, layout.channels, dtype, ndim, *place)
 
     def _read(self, box: Box) -> np.ndarray:
         layout = self._file
@@ -171,7 +176,8 @@ def _layout(tiff: TiffFile, size: int) -> _Layout:
         starts = [[pages[0].dataoffsets[0] + int(i) * step for i in group] for group in order]
         if not _is_plain(pages[0]) or len(pages) > 1 or max(map(max, starts)) + step > size:
             raise ValueError(f"it has {len(pages)} pages and announces {order.size}: it is damaged or cut off")
-    return _Layout(planes, starts, extent, num_groups * samples, spacing, unit)
+    origin = _ome_origin(tiff.ome_metadata, unit) if tiff.is_ome and tiff.ome_metadata else None
+    return _Layout(planes, starts, extent, num_groups * samples, spacing, unit, origin)
 
 
 def _check(tiff: TiffFile, pages: list[TiffPage], size: int) -> None:
@@ -258,6 +264,21 @@ def _ome_spacing(xml: str) -> tuple[tuple[float, float, float] | None, str | Non
             size *= METRES[own] / METRES[unit]
         sizes.append(size)
     return (sizes[0], sizes[1], sizes[2]), unit
+
+
+def _ome_origin(xml: str, unit: str | None) -> tuple[float, float, float] | None:
+    """Where the first plane lies, (z, y, x) in `unit`, or in pixels where there is none; None of other units."""
+    plane = next((p for p in ElementTree.fromstring(xml).iterfind(".//{*}Plane") if p.get("TheZ") == "0"), None)
+    if plane is None:
+        return None
+    places = []
+    for axis in "ZYX":
+        given = plane.get(f"Position{axis}Unit")  # "reference frame" without one, which is no length
+        own = unit_name(given)
+        if f"Position{axis}" in plane.attrib and not (own and unit) and (unit or given != OME_PIXEL):
+            return None
+        places.append(float(plane.get(f"Position{axis}", 0)) * (METRES[own] / METRES[unit] if own and unit else 1))
+    return (places[0], places[1], places[2]) if any(places) else None
 
 
 @contextmanager

@@ -39,11 +39,11 @@ class ZarrSource(ImageSource):
         if sizes.get("t", 1) != 1:
             raise ValueError(f"it has {sizes['t']} points in time; save each in an image of its own")
         shape = (sizes.get("z", 1), sizes["y"], sizes["x"])
-        spacing, unit = _spacing(multiscale, axes)
+        spacing, origin, unit = _place(multiscale, axes)
         dtype = array.dtype.newbyteorder("=")
         dtype = np.dtype(np.uint8) if dtype.kind == "b" else dtype
         ndim = 3 if "z" in axes else 2
-        return ImageInfo(self.path, shape, sizes.get("c", 1), dtype, ndim, spacing, unit)
+        return ImageInfo(self.path, shape, sizes.get("c", 1), dtype, ndim, spacing, unit, origin=origin)
 
     def _read(self, box: Box) -> np.ndarray:
         array, axes, _ = self._file
@@ -73,21 +73,29 @@ def _named_axes(array: Any) -> tuple[str, ...]:
     return tuple("czyx"[-array.ndim :])
 
 
-def _spacing(multiscale: Mapping, axes: Sequence[str]) -> tuple[tuple[float, float, float] | None, str | None]:
+def _place(
+    multiscale: Mapping, axes: Sequence[str]
+) -> tuple[tuple[float, float, float] | None, tuple[float, float, float] | None, str | None]:
+    """Size of a pixel and place of the first one as (z, y, x), and their unit."""
     if not multiscale:
-        return None, None
+        return None, None, None
     units = {axis["name"]: unit_name(axis.get("unit")) for axis in multiscale["axes"]}
-    scale = np.ones(len(axes))
+    scale, translation = np.ones(len(axes)), np.zeros(len(axes))
     transforms = (multiscale["datasets"][0], multiscale)  # of the level, then of all levels
     for transform in (t for owner in transforms for t in owner.get("coordinateTransformations", ())):
         if transform["type"] == "scale":
             scale *= transform["scale"]
+            translation *= transform["scale"]
+        elif transform["type"] == "translation":
+            translation += transform["translation"]
     unit = units["x"]
-    sizes = []
+    sizes, places = [], []
     for axis in "zyx":
-        size = float(scale[axes.index(axis)]) if axis in axes else 1.0
         own = units.get(axis)
-        sizes.append(size * METRES[own] / METRES[unit] if own and unit else size)
+        factor = METRES[own] / METRES[unit] if own and unit else 1.0
+        sizes.append(float(scale[axes.index(axis)]) * factor if axis in axes else 1.0)
+        places.append(float(translation[axes.index(axis)]) * factor if axis in axes else 0.0)
+    origin = (places[0], places[1], places[2]) if any(places) else None
     if unit is None and set(sizes) == {1.0}:  # pixels
-        return None, None
-    return (sizes[0], sizes[1], sizes[2]), unit
+        return None, origin, None
+    return (sizes[0], sizes[1], sizes[2]), origin, unit
