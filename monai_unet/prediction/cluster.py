@@ -49,7 +49,7 @@ def cluster_client(workers: int, scheduler: str | None) -> Iterator[Client]:
             dashboard_address="127.0.0.1:0",
             memory_limit=0,  # the tile is chosen to fit; Dask must not kill what it does not understand
             local_directory=scratch,
-            silence_logs="ERROR",
+            silence_logs="CRITICAL",  # an error in a tile is raised here, and said once
         ) as cluster,
         Client(cluster) as client,
     ):

@@ -271,6 +271,32 @@ def test_when_a_worker_is_killed_the_run_goes_on_and_ends_with_the_same_bytes(
     assert chunks(out) == large_undisturbed
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_an_interrupt_ends_with_one_line_and_the_run_can_go_on(large, bundle, tmp_path, workers):
+    out = tmp_path / "stopped" / "out.ome.zarr"
+    process = command(large, out, bundle, "--workers", workers)
+    wait_for_chunks(out, 5, process)
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=20)
+    said = [line for line in errors.replace("\r", "\n").splitlines() if line and not line.startswith("predicting")]
+    assert said == ["monai-unet: interrupted; what was predicted is kept, and the same command goes on"]
+    assert process.returncode == 130
+    assert open_store(out).missing_chunks()
+
+
+@pytest.mark.slow
+def test_an_error_of_the_data_is_one_line_without_a_traceback(bundle, tmp_path):
+    image = np.full((150, 150), 9, np.float32)
+    image[100, 100] = np.nan
+    tifffile.imwrite(tmp_path / "holed.tif", image)
+    process = command(tmp_path / "holed.tif", tmp_path / "out.ome.zarr", bundle, "--workers", "2")
+    _, errors = process.communicate(timeout=120)
+    said = [line for line in errors.replace("\r", "\n").splitlines() if line and not line.startswith("predicting")]
+    assert len(said) == 1
+    assert said[0].startswith(f"monai-unet: error: {tmp_path / 'holed.tif'} holds 1 values that are not finite")
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     folder = tmp_path / "disk"
