@@ -12,7 +12,7 @@ from monai.data import CacheDataset
 from scipy import ndimage
 
 from monai_unet.data.labels import cells_of, check_values, class_map, whole_labels
-from monai_unet.io import read_stack
+from monai_unet.io import read_image, read_stack
 
 _BESIDE = 6  # pixels around a labelled cell that are known to be background, wherever it lies
 
@@ -29,7 +29,7 @@ def read_labelled_sections(
     """The sections of an image file and of the label file that belongs to it.
 
     Args:
-        image: grey image file, as `read_stack` reads it.
+        image: grey image file, as `read_image` reads it.
         label: label file of the same shape.
         instances: True for one integer per cell, 0 for background; False for a map of classes. See
             `monai_unet.data.labels` for what the files may hold.
@@ -48,7 +48,7 @@ def read_labelled_sections(
     Raises:
         FileNotFoundError, ValueError: when a file cannot be used; the message names it.
     """
-    pixels, labels = read_stack(image), read_stack(label)
+    pixels, labels = read_image(image), read_stack(label)
     if pixels.shape != labels.shape:
         raise ValueError(
             f"{image} has the shape {pixels.shape} and its labels {label} have {labels.shape}; "

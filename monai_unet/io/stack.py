@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from monai_unet.io.sources import open_source
+from monai_unet.io.sources import ImageSource, open_image, open_source
 
 logger = logging.getLogger(__name__)
 
@@ -19,11 +19,11 @@ _SUFFIX = re.compile(r"\.(tiff?|nii|nii\.gz|png|mha|mhd|nrrd)$", re.IGNORECASE)
 
 
 def read_stack(path: str | Path) -> np.ndarray:
-    """The sections of a grey image file.
+    """The sections of a file with one number per pixel, labels say; `read_image` is for grey values.
 
     Args:
         path: whatever `open_source` takes: TIFF (one page per section), NIfTI (the third axis counts the sections),
-            PNG, MetaImage, NRRD, Zarr.
+            PNG, MetaImage, NRRD, Zarr. A colour table, which label editors add to show their numbers, is left aside.
 
     Returns:
         (D, H, W), in the type of the file; a single picture has D = 1. NIfTI's x and y become W and H.
@@ -32,7 +32,20 @@ def read_stack(path: str | Path) -> np.ndarray:
         FileNotFoundError: when there is no such file.
         ValueError: when it cannot be read as grey sections of one size, or holds values that are not finite.
     """
-    source = open_source(path)
+    return _read(open_source(path))
+
+
+def read_image(path: str | Path) -> np.ndarray:
+    """The sections of a grey image file, as `read_stack` has them.
+
+    Raises:
+        ValueError: when the file has a colour table, so that its numbers are no grey values; and as `read_stack`.
+    """
+    return _read(open_image(path))
+
+
+def _read(source: ImageSource) -> np.ndarray:
+    path = source.path
     channels = source.info.channels
     if channels != 1:
         shape = (*source.info.shape[source.info.ndim == 2 :], channels)

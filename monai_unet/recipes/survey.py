@@ -14,7 +14,7 @@ from skimage.measure import label as connected_components
 
 from monai_unet.data.labelled_files import labelled_files, pair_by_name
 from monai_unet.data.labels import cells_of, check_values, class_map, few, whole_labels
-from monai_unet.io import open_source, read_stack, stem
+from monai_unet.io import open_source, read_image, read_stack, stem
 
 LabelKind = Literal["instances", "masks", "classes"]
 
@@ -247,7 +247,7 @@ def _read(path: str, convert: str, problems: list[str]) -> np.ndarray | None:
         if channels != 1:
             problems.append(f"{path} has {channels} channels; {convert}")
             return None
-        return read_stack(path)
+        return (read_stack if convert is _TO_NUMBERS else read_image)(path)
     except (ValueError, OSError) as error:
         problems.append(str(error))
         return None

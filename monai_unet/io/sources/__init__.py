@@ -1,7 +1,7 @@
 """Images read box by box, whatever their format."""
 
 from monai_unet.io.sources.base import METRES, Box, ImageInfo, ImageSource, check_finite, unit_name
-from monai_unet.io.sources.open import SOURCE_SUFFIXES, open_source
+from monai_unet.io.sources.open import SOURCE_SUFFIXES, open_image, open_source
 
 __all__ = [
     "METRES",
@@ -10,6 +10,7 @@ __all__ = [
     "ImageInfo",
     "ImageSource",
     "check_finite",
+    "open_image",
     "open_source",
     "unit_name",
 ]

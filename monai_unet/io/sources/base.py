@@ -52,6 +52,8 @@ class ImageInfo:
             missing.
         unit: "nanometer", "micrometer", ...; None when the file does not say.
         affine: of a NIfTI, 4 x 4, from voxels (x, y, z) to millimetres or the file's unit; None of other formats.
+        colour_table: the file has a table (a palette, a LUT) that gives each number another colour or grey value. The
+            numbers are what `read` returns: right for labels, but no grey values.
     """
 
     path: Path
@@ -62,6 +64,7 @@ class ImageInfo:
     spacing: tuple[float, float, float] | None = None
     unit: str | None = None
     affine: np.ndarray | None = None
+    colour_table: bool = False
 
 
 def sound_spacing(spacing: tuple[float, float, float] | None) -> tuple[float, float, float] | None:
@@ -153,6 +156,29 @@ def check_finite(block: np.ndarray, name: str | os.PathLike[str], box: Box) -> N
         f"{name} holds {int(bad.sum())} values that are not finite (NaN or infinite) in {place(box)}, the first at "
         f"section {z}, row {y}, column {x}; replace them first"
     )
+
+
+def is_grey_ramp(table: np.ndarray, num_values: int) -> bool:
+    """Whether a colour table shows every number as the grey value that it is, black 0 and the largest number white.
+
+    A table that runs from white to black, or brightens what is between, says that the numbers are not grey values.
+
+    Args:
+        table: (n, 3), red, green and blue of the numbers 0 to n - 1, as 8 or 16 bits; entries of numbers that do not
+            occur may be missing at the end.
+        num_values: how many numbers the file's bits can hold.
+
+    Example:
+        >>> ramp = np.repeat(np.arange(4)[:, None], 3, axis=1) * 85
+        >>> is_grey_ramp(ramp, 4), is_grey_ramp(ramp[::-1], 4)
+        (True, False)
+    """
+    if (table != table[:, :1]).any():
+        return False
+    shown, numbers = table[:, 0].astype(float), np.arange(len(table))
+    # white is 255, or in a table of 16 bits 65535, or 65280 where each 8-bit value was shifted
+    whites = (255, 65280, 65535)
+    return any(np.allclose(shown * (num_values - 1) / white, numbers, rtol=0, atol=0.5) for white in whites)
 
 
 def place(box: Box) -> str:

@@ -30,7 +30,8 @@ def open_source(path: str | os.PathLike[str]) -> ImageSource:
         path: a TIFF (pages of one size; tiled, striped, BigTIFF, OME, ImageJ), a folder with OME-Zarr or a Zarr array
             (versions 2 and 3), a NIfTI (its third axis counts the sections; a `.nii.gz` is unpacked into the folder for
             temporary files at the first read), a PNG (kept in memory as a whole), or a MetaImage or NRRD (read by
-            SimpleITK).
+            SimpleITK). Of a PNG or TIFF with a colour table the numbers are read, as labels have them; `open_image`
+            refuses it.
 
     Raises:
         FileNotFoundError: when there is nothing, or a folder that is not a Zarr.
@@ -56,6 +57,21 @@ def open_source(path: str | os.PathLike[str]) -> ImageSource:
         raise
     except Exception as error:  # as in `read`
         raise ValueError(f"{path} cannot be read as an image: {error}") from error
+
+
+def open_image(path: str | os.PathLike[str]) -> ImageSource:
+    """`open_source` for an image, whose numbers have to be grey values or colours.
+
+    Raises:
+        ValueError: when the file has a colour table; and as `open_source`.
+    """
+    source = open_source(path)
+    if source.info.colour_table:
+        raise ValueError(
+            f"{path} is stored with a colour table, and its numbers are not grey values; convert it to grey, or to RGB "
+            "for a network that takes colour"
+        )
+    return source
 
 
 def _source_type(path: Path) -> type[ImageSource]:

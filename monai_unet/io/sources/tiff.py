@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from monai_unet.io.sources.base import METRES, Box, ImageInfo, ImageSource, unit_name
+from monai_unet.io.sources.base import METRES, Box, ImageInfo, ImageSource, is_grey_ramp, unit_name
 
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage
@@ -31,6 +31,7 @@ class _Layout:
     channels: int
     spacing: tuple[float, float, float] | None
     unit: str | None
+    colour_table: bool
 
 
 class TiffSource(ImageSource):
@@ -49,7 +50,16 @@ class TiffSource(ImageSource):
         dtype = np.dtype(layout.pages[0][0].dtype).newbyteorder("=")
         dtype = np.dtype(np.uint8) if dtype.kind == "b" else dtype
         ndim = 2 if layout.shape[0] == 1 else 3
-        return ImageInfo(self.path, layout.shape, layout.channels, dtype, ndim, layout.spacing, layout.unit)
+        return ImageInfo(
+            self.path,
+            layout.shape,
+            layout.channels,
+            dtype,
+            ndim,
+            layout.spacing,
+            layout.unit,
+            colour_table=layout.colour_table,
+        )
 
     def _read(self, box: Box) -> np.ndarray:
         layout = self._file
@@ -143,7 +153,7 @@ def _is_plain(page: TiffPage) -> bool:
         page.compression == 1
         and page.predictor == 1
         and page.fillorder == 1
-        and page.photometric in (1, 2)
+        and page.photometric in (1, 2, 3)
         and page.bitspersample in (8, 16, 32, 64)
     )
 
@@ -170,7 +180,7 @@ def _layout(tiff: TiffFile, size: int) -> _Layout:
         starts = [[pages[0].dataoffsets[0] + int(i) * step for i in group] for group in order]
         if not _is_plain(pages[0]) or len(pages) > 1 or max(map(max, starts)) + step > size:
             raise ValueError(f"it has {len(pages)} pages and announces {order.size}: it is damaged or cut off")
-    return _Layout(planes, starts, extent, num_groups * samples, spacing, unit)
+    return _Layout(planes, starts, extent, num_groups * samples, spacing, unit, any(map(_has_colour_table, pages)))
 
 
 def _check(tiff: TiffFile, pages: list[TiffPage], size: int) -> None:
@@ -185,8 +195,6 @@ def _check(tiff: TiffFile, pages: list[TiffPage], size: int) -> None:
     for page in pages:
         if page.photometric == 0:
             raise ValueError("it is stored with white as 0; save it with black as 0")
-        if page.photometric == 3:
-            raise ValueError(f"it is stored with a colour table; {_GREY}")
         if page.compression not in tifffile.TIFF.DECOMPRESSORS:
             name = getattr(page.compression, "name", page.compression)
             raise ValueError(f"its compression {name} is not supported; save it with LZW, zlib or without")
@@ -195,6 +203,14 @@ def _check(tiff: TiffFile, pages: list[TiffPage], size: int) -> None:
         end = max(ends, default=0)
         if end > size or not page.dataoffsets:
             raise ValueError(f"it is cut off: {size} bytes of at least {end}; fetch or copy it again")
+
+
+def _has_colour_table(page: TiffPage) -> bool:
+    """Whether the numbers are no grey values: a table gives them other ones, or colours."""
+    if page.photometric != 3:
+        return False
+    table, num_values = page.colormap, 2**page.bitspersample
+    return table is None or table.shape != (3, num_values) or not is_grey_ramp(table.T, num_values)
 
 
 def _axes(tiff: TiffFile, pages: list[TiffPage]) -> tuple[str, tuple[int, ...]]:
