@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 from xml.etree import ElementTree
 
 import numpy as np
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage
 
 _GREY = "expected grey or RGB sections of one size; convert it first"
+_JPEG = (6, 7, 34892, 33007)  # compressions whose YCbCr is decoded to RGB
+_OTHER_COLOURS = (5, 8, 9, 10)  # CMYK and three kinds of Lab, which would pass for grey values or RGB
 
 
 @dataclass(frozen=True)
@@ -127,9 +129,9 @@ def _decode(file: BinaryIO, page: TiffPage, index: int) -> np.ndarray:
     file.seek(offset)
     # of no bytes: a sparse file leaves out what is background
     data = _exactly(file, count) if offset and count else None
-    keys: dict[str, Any] = {"jpegtables": page.jpegtables} if page.jpegtables is not None else {}
+    keys = {"jpegtables": page.jpegtables, "jpegheader": page.jpegheader}
     try:
-        segment, _, shape = page.decode(data, index, **keys)
+        segment, _, shape = page.decode(data, index, **{name: key for name, key in keys.items() if key is not None})
     except Exception as error:  # every codec has its own
         raise ValueError(f"its {'tile' if page.is_tiled else 'strip'} {index} cannot be decoded: {error}") from error
     if segment is None:
@@ -198,11 +200,15 @@ def _check(tiff: TiffFile, pages: list[TiffPage], size: int) -> None:
         if page.compression not in tifffile.TIFF.DECOMPRESSORS:
             name = getattr(page.compression, "name", page.compression)
             raise ValueError(f"its compression {name} is not supported; save it with LZW, zlib or without")
+        if page.photometric in _OTHER_COLOURS or (page.photometric == 6 and page.compression not in _JPEG):
+            name = getattr(page.photometric, "name", page.photometric)
+            raise ValueError(f"its colours are stored as {name}; {_GREY}")
         # tifffile fills with zeros what lies behind the end of a file that was cut off
         ends = (at + count for at, count in zip(page.dataoffsets, page.databytecounts, strict=False))
         end = max(ends, default=0)
         if end > size or not page.dataoffsets:
             raise ValueError(f"it is cut off: {size} bytes of at least {end}; fetch or copy it again")
+        page.decode  # noqa: B018  made here, as it looks into the first strip of a JPEG, and kept with the page
 
 
 def _has_colour_table(page: TiffPage) -> bool:
