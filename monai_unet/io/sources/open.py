@@ -27,11 +27,11 @@ def open_source(path: str | os.PathLike[str]) -> ImageSource:
     """An image file, ready to be read box by box.
 
     Args:
-        path: a TIFF (pages of one size; tiled, striped, BigTIFF, OME, ImageJ), a folder with OME-Zarr or a Zarr array
-            (versions 2 and 3), a NIfTI (its third axis counts the sections; a `.nii.gz` is unpacked into the folder for
-            temporary files at the first read), a PNG (kept in memory as a whole), or a MetaImage or NRRD (read by
-            SimpleITK). Of a PNG or TIFF with a colour table the numbers are read, as labels have them; `open_image`
-            refuses it.
+        path: a TIFF (pages of one size; tiled, striped, BigTIFF, OME, ImageJ), a folder with OME-Zarr (0.1 to 0.5) or
+            a Zarr array (versions 2 and 3), a NIfTI (its third axis counts the sections; a `.nii.gz` is unpacked into
+            the folder for temporary files at the first read), a PNG (kept in memory as a whole), or a MetaImage or NRRD
+            (read by SimpleITK). Of a PNG or TIFF with a colour table the numbers are read, as labels have them;
+            `open_image` refuses it.
 
     Raises:
         FileNotFoundError: when there is nothing, or a folder that is not a Zarr.
