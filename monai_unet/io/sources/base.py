@@ -14,6 +14,9 @@ import numpy as np
 
 Box = tuple[slice, slice, slice]
 
+DEFLATE_RATIO = 1032
+"""How many bytes one byte of zlib, gzip or PNG can become at most: 258 for two bits."""
+
 # names as NGFF has them, with their length in metres; what the formats write instead stands in `unit_name`
 METRES = {
     "angstrom": 1e-10,
@@ -94,7 +97,7 @@ class ImageSource(ABC):
         self.path = path
         info = self._describe()
         self.info = replace(info, spacing=sound_spacing(info.spacing))
-        if min(self.info.shape) == 0:
+        if min(self.info.shape) < 1:
             raise ValueError(f"it has the shape {self.info.shape}: there are no pixels in it")
         if self.info.dtype.kind not in "uif":
             raise ValueError(f"it holds values of type {self.info.dtype}; expected whole or real numbers")
