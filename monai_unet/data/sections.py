@@ -12,7 +12,7 @@ from monai.data import CacheDataset
 from scipy import ndimage
 
 from monai_unet.data.labels import cells_of, check_values, class_map, known_values, mask_background, whole_labels
-from monai_unet.io import read_onto, read_stack
+from monai_unet.io import read_image, read_onto, read_stack
 
 _BESIDE = 6  # pixels around a labelled cell that are known to be background, wherever it lies
 
@@ -30,7 +30,7 @@ def read_labelled_sections(
     """The sections of an image file and of the label file that belongs to it.
 
     Args:
-        image: grey image file, as `read_stack` reads it.
+        image: grey image file, as `read_image` reads it.
         label: label file of the same shape.
         instances: True for one integer per cell, 0 for background; False for a map of classes. See
             `monai_unet.data.labels` for what the files may hold.
@@ -50,7 +50,7 @@ def read_labelled_sections(
     Raises:
         FileNotFoundError, ValueError: when a file cannot be used; the message names it.
     """
-    pixels, labels = read_stack(image), whole_labels(read_onto(label, image), label)
+    pixels, labels = read_image(image), whole_labels(read_onto(label, image), label)
     known = np.ones(labels.shape, bool) if ignore_label is None else labels != ignore_label
     names = ("background", *(f"class {index}" for index in range(1, num_classes)))
     check_values(known_values(labels, ignore_label), instances, names, label, background)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from monai_unet.inferers import OverlapTileInferer
-from monai_unet.io.sources import open_source
+from monai_unet.io.sources import open_image
 from monai_unet.prediction.model import Model
 
 TOLERANCE = 1e-4
@@ -66,7 +66,7 @@ def real_input(path: str | os.PathLike[str], model: Model) -> torch.Tensor:
         ValueError: when the file has other channels than the network takes, or is a picture and the network takes
             volumes.
     """
-    source = open_source(path)
+    source = open_image(path)
     if source.info.channels != model.in_channels:
         raise ValueError(f"{path} has {source.info.channels} channels; the network takes {model.in_channels}")
     if source.info.ndim < model.spatial_dims:

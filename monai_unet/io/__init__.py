@@ -9,8 +9,8 @@ from monai_unet.io.fingerprint import fingerprint
 from monai_unet.io.found_values import found_file, found_in_words, found_value, read_found, write_found
 from monai_unet.io.grid import read_onto
 from monai_unet.io.lock import one_writer
-from monai_unet.io.sources import SOURCE_SUFFIXES, Box, ImageInfo, ImageSource, check_finite, open_source
-from monai_unet.io.stack import READ_SUFFIXES, count_sections, image_files, read_stack, stem
+from monai_unet.io.sources import SOURCE_SUFFIXES, Box, ImageInfo, ImageSource, check_finite, open_image, open_source
+from monai_unet.io.stack import READ_SUFFIXES, count_sections, image_files, read_image, read_stack, stem
 
 __all__ = [
     "READ_SUFFIXES",
@@ -27,8 +27,10 @@ __all__ = [
     "found_value",
     "image_files",
     "one_writer",
+    "open_image",
     "open_source",
     "read_found",
+    "read_image",
     "read_onto",
     "read_stack",
     "remove_leftovers",

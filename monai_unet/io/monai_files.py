@@ -1,4 +1,4 @@
-"""`read_stack` for MONAI's `LoadImage`, and writers for its `SaveImage` that never leave half a file.
+"""`read_image` for MONAI's `LoadImage`, and writers for its `SaveImage` that never leave half a file.
 
 MONAI orders the spatial axes x, y, section. Its own `PILReader` reads the first page of a TIFF only, and when nibabel
 refuses a damaged NIfTI, `LoadImage` goes on to ITK, which fills up with zeros.
@@ -21,14 +21,14 @@ from monai.utils import ImageMetaKey, MetaKeys, SpaceKeys, convert_data_type, en
 from monai_unet.io.atomic import written_aside
 from monai_unet.io.sources import open_source
 from monai_unet.io.sources.nifti import NIFTI_UNITS
-from monai_unet.io.stack import READ_SUFFIXES, WRITTEN_BY, read_stack, stem
+from monai_unet.io.stack import READ_SUFFIXES, WRITTEN_BY, read_image, stem
 
 UNIT = "unit"
 """In an image's metadata: of its affine, as NGFF names it."""
 
 
 class StackReader(ImageReader):
-    """`read_stack` as a reader of MONAI's: every page of a TIFF, NIfTI, MetaImage and NRRD with their affine, PNG.
+    """`read_image` as a reader of MONAI's: every page of a TIFF, NIfTI, MetaImage and NRRD with their affine, PNG.
 
     (W, H) of a single picture, (W, H, D) of a stack or volume.
 
@@ -38,7 +38,7 @@ class StackReader(ImageReader):
     """
 
     def verify_suffix(self, filename: Sequence[PathLike] | PathLike) -> bool:
-        """Whether `read_stack` knows the type."""
+        """Whether `read_image` knows the type."""
         return is_supported_format(filename, [suffix[1:] for suffix in READ_SUFFIXES])
 
     def read(self, data: Sequence[PathLike] | PathLike, **kwargs: Any) -> Path:
@@ -54,7 +54,7 @@ class StackReader(ImageReader):
 
     def get_data(self, img: Path) -> tuple[np.ndarray, dict]:
         """The pixels, (W, H) or (W, H, D), and MONAI's metadata."""
-        array = read_stack(img).T
+        array = read_image(img).T
         meta: dict[str, Any] = {MetaKeys.ORIGINAL_CHANNEL_DIM: float("nan")}  # MONAI's sign for "no channel"
         info = open_source(img).info
         if info.ndim == 2 or (info.affine is None and array.shape[-1] == 1):

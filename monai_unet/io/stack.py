@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import re
 from functools import cache
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from monai_unet.io.sources import open_source
+from monai_unet.io.sources import ImageSource, open_image, open_source
 
 WRITTEN_BY = "monai-unet"
 """In the metadata of the files that inference writes."""
@@ -26,11 +27,11 @@ _SUFFIX = re.compile(r"\.(tiff?|nii|nii\.gz|png|mha|mhd|nrrd)$", re.IGNORECASE)
 
 
 def read_stack(path: str | os.PathLike[str]) -> np.ndarray:
-    """The sections of a grey image file.
+    """The sections of a file with one number per pixel, labels say; `read_image` is for grey values.
 
     Args:
         path: whatever `open_source` takes: TIFF (one page per section), NIfTI (the third axis counts the sections),
-            PNG, MetaImage, NRRD, Zarr.
+            PNG, MetaImage, NRRD, Zarr. A colour table, which label editors add to show their numbers, is left aside.
 
     Returns:
         (D, H, W), in the type of the file; a single picture has D = 1. NIfTI's x and y become W and H.
@@ -39,7 +40,20 @@ def read_stack(path: str | os.PathLike[str]) -> np.ndarray:
         FileNotFoundError: when there is no such file.
         ValueError: when it cannot be read as grey sections of one size, or holds values that are not finite.
     """
-    source = open_source(path)
+    return _read(open_source(path))
+
+
+def read_image(path: str | Path) -> np.ndarray:
+    """The sections of a grey image file, as `read_stack` has them.
+
+    Raises:
+        ValueError: when the file has a colour table, so that its numbers are no grey values; and as `read_stack`.
+    """
+    return _read(open_image(path))
+
+
+def _read(source: ImageSource) -> np.ndarray:
+    path = source.path
     channels = source.info.channels
     if channels != 1:
         shape = (*source.info.shape[source.info.ndim == 2 :], channels)
@@ -48,11 +62,26 @@ def read_stack(path: str | os.PathLike[str]) -> np.ndarray:
             remedy = f"if its {channels} channels are sections, set Image > Properties > Slices to {channels} in Fiji"
         raise ValueError(f"{path} has the shape {shape}; expected grey sections of one size; {remedy}")
     depth, height, width = source.info.shape
+    size = depth * height * width * source.info.dtype.itemsize
+    if size > _memory():
+        raise ValueError(
+            f"{path} has the shape {source.info.shape}, which takes {size / 1e9:.1f} GB as a whole, and the memory of "
+            f"this machine is {_memory() / 1e9:.1f} GB; `monai-unet predict` reads it tile by tile, and to train on "
+            "it, cut it into smaller files"
+        )
     array = source.read((slice(0, depth), slice(0, height), slice(0, width)))[0]
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         bad = int(array.size - np.isfinite(array).sum())
         raise ValueError(f"{path} holds {bad} values that are not finite (NaN or infinite); replace them first")
     return array
+
+
+def _memory() -> float:
+    """The memory of this machine, bytes; infinity where the system does not say."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):  # Windows
+        return math.inf
 
 
 def image_files(path: str | Path, results_in: str | Path | None = None) -> list[str]:

@@ -21,7 +21,7 @@ from monai_unet.inferers.tiling import choose_tile, parse_memory
 from monai_unet.io import one_writer, remove_leftovers
 from monai_unet.io.atomic import discard, scratch_folder
 from monai_unet.io.convert import to_nifti, to_ome_tiff
-from monai_unet.io.sources import ImageSource, open_source
+from monai_unet.io.sources import ImageSource, open_image
 from monai_unet.io.sources.zarr import import_zarr
 from monai_unet.io.zarr_store import PredictionStore
 from monai_unet.prediction.chunk import Job
@@ -60,7 +60,7 @@ def predict(
     """Predict an image file of any size.
 
     Args:
-        image: TIFF, Zarr, NIfTI or PNG, see `monai_unet.io.sources.open_source`; read by region, never whole.
+        image: TIFF, Zarr, NIfTI or PNG, see `monai_unet.io.sources.open_image`; read by region, never whole.
         out: `.ome.zarr` (or `.zarr`), `.ome.tif` (or `.tif`), `.nii` or `.nii.gz`. The last ones are made of a Zarr
             beside them, which is removed when they are done.
         bundle: folder of the bundle, or a TorchScript or ONNX file that `monai-unet export` wrote.
@@ -101,7 +101,7 @@ def predict(
     bundle = str(Path(bundle).resolve())
     if not is_exported(bundle):
         check_overrides(overrides or {}, bundle, "predict")
-    source, model = open_source(image), load_model(bundle, changes, device)
+    source, model = open_image(image), load_model(bundle, changes, device)
     if source.info.channels != model.in_channels:
         raise ValueError(f"{image} has {source.info.channels} channels; the network takes {model.in_channels}")
     if source.info.ndim < model.spatial_dims:

@@ -22,7 +22,7 @@ from monai_unet.data.labels import (
     mask_background,
     whole_labels,
 )
-from monai_unet.io import open_source, read_onto, read_stack, stem
+from monai_unet.io import open_source, read_image, read_onto, read_stack, stem
 
 LabelKind = Literal["instances", "masks", "classes"]
 
@@ -164,7 +164,7 @@ def survey_folder(
     samples: list[np.ndarray] = []
     depths = []
     for index, pair in enumerate(pairs):
-        pixels, label = _read(pair["image"], _TO_GREY, problems, read_stack), labels_of[index]
+        pixels, label = _read(pair["image"], _TO_GREY, problems, read_image), labels_of[index]
         depths.append(1 if pixels is None else len(pixels))
         if pixels is not None:
             dtypes[str(pixels.dtype)].append(pair["name"])

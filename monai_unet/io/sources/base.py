@@ -14,6 +14,12 @@ import numpy as np
 
 Box = tuple[slice, slice, slice]
 
+DEFLATE_RATIO = 1032
+"""How many bytes one byte of zlib, gzip or PNG can become at most: 258 for two bits."""
+
+# an image above the first size, in bytes, needs a byte in the file for so many of its own: a blank one packs well
+_LARGE, _LARGEST_RATIO = 1 << 30, 1_000_000
+
 # names as NGFF has them, with their length in metres; what the formats write instead stands in `unit_name`
 METRES = {
     "angstrom": 1e-10,
@@ -55,6 +61,8 @@ class ImageInfo:
         origin: place of the first pixel's middle as (z, y, x) in `unit`, where the axes run along those of space; None
             when the file does not say.
         affine: of NIfTI, MetaImage and NRRD, 4 x 4, from voxels (x, y, z) to `unit`; None of other formats.
+        colour_table: the file has a table (a palette, a LUT) that gives each number another colour or grey value. The
+            numbers are what `read` returns: right for labels, but no grey values.
     """
 
     path: Path
@@ -67,6 +75,7 @@ class ImageInfo:
     samples: int = 1
     origin: tuple[float, float, float] | None = None
     affine: np.ndarray | None = None
+    colour_table: bool = False
 
 
 def sound_spacing(spacing: tuple[float, float, float] | None) -> tuple[float, float, float] | None:
@@ -95,6 +104,9 @@ class ImageSource(ABC):
     """An image that is read box by box, from several threads at once if need be.
 
     A pickled source takes no open file along: the other process opens the file when it first reads.
+
+    Raises:
+        ValueError: when the file holds no numbers, or describes more of them than its bytes can hold.
     """
 
     info: ImageInfo
@@ -102,11 +114,18 @@ class ImageSource(ABC):
     def __init__(self, path: Path) -> None:
         self.path = path
         info = self._describe()
-        self.info = replace(info, spacing=sound_spacing(info.spacing))
-        if min(self.info.shape) == 0:
+        origin = info.origin if info.origin is not None and all(map(math.isfinite, info.origin)) else None
+        self.info = replace(info, spacing=sound_spacing(info.spacing), origin=origin)
+        if min(self.info.shape) < 1:
             raise ValueError(f"it has the shape {self.info.shape}: there are no pixels in it")
         if self.info.dtype.kind not in "uif":
             raise ValueError(f"it holds values of type {self.info.dtype}; expected whole or real numbers")
+        size = math.prod(self.info.shape) * self.info.channels * self.info.dtype.itemsize
+        if size > _LARGE and (stored := self._stored_bytes(size // _LARGEST_RATIO)) < size // _LARGEST_RATIO:
+            raise ValueError(
+                f"it describes an image of {self.info.shape}, {size} bytes, and {stored} bytes are there: it is "
+                "damaged or cut off; fetch or copy it again"
+            )
 
     def read(self, box: Box) -> np.ndarray:
         """The pixels of a box that lies in the image.
@@ -126,7 +145,7 @@ class ImageSource(ABC):
         try:
             return self._read(box)
         except Exception as error:  # each format's reader has its own errors, all of them mean that the file is no good
-            raise ValueError(f"{self.path} cannot be read at {place(box)}: {error}") from error
+            raise ValueError(f"{self.path} cannot be read at {place(box)}: {said(error)}") from error
 
     @cached_property
     def _file(self) -> Any:
@@ -134,6 +153,10 @@ class ImageSource(ABC):
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "_file"}
+
+    def _stored_bytes(self, enough: int) -> int:
+        """Bytes that the image takes on the disk; counting may stop at `enough`."""
+        return self.path.stat().st_size
 
     @abstractmethod
     def _open(self) -> Any:
@@ -165,6 +188,34 @@ def check_finite(block: np.ndarray, name: str | os.PathLike[str], box: Box) -> N
         f"{name} holds {int(bad.sum())} values that are not finite (NaN or infinite) in {place(box)}, the first at "
         f"section {z}, row {y}, column {x}; replace them first"
     )
+
+
+def is_grey_ramp(table: np.ndarray, num_values: int) -> bool:
+    """Whether a colour table shows every number as the grey value that it is, black 0 and the largest number white.
+
+    A table that runs from white to black, or brightens what is between, says that the numbers are not grey values.
+
+    Args:
+        table: (n, 3), red, green and blue of the numbers 0 to n - 1, as 8 or 16 bits; entries of numbers that do not
+            occur may be missing at the end.
+        num_values: how many numbers the file's bits can hold.
+
+    Example:
+        >>> ramp = np.repeat(np.arange(4)[:, None], 3, axis=1) * 85
+        >>> is_grey_ramp(ramp, 4), is_grey_ramp(ramp[::-1], 4)
+        (True, False)
+    """
+    if (table != table[:, :1]).any():
+        return False
+    shown, numbers = table[:, 0].astype(float), np.arange(len(table))
+    # white is 255, or in a table of 16 bits 65535, or 65280 where each 8-bit value was shifted
+    whites = (255, 65280, 65535)
+    return any(np.allclose(shown * (num_values - 1) / white, numbers, rtol=0, atol=0.5) for white in whites)
+
+
+def said(error: Exception) -> str:
+    """The message of an error, or its kind where it has none."""
+    return str(error) or type(error).__name__
 
 
 def place(box: Box) -> str:

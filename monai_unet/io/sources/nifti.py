@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import gzip
+import io
 import math
 import shutil
 import tempfile
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
-from monai_unet.io.sources.base import Box, ImageInfo, ImageSource, straight_origin, unit_name
+from monai_unet.io.sources.base import DEFLATE_RATIO, Box, ImageInfo, ImageSource, straight_origin, unit_name
 
 NIFTI_UNITS = {"micrometer": "micron", "millimeter": "mm", "meter": "meter"}
 """The units that a NIfTI can have, by their names here."""
+
+_LONGEST_HEADER = 1 << 26  # bytes before the pixels; with extensions, of which nibabel reads all, some hold whole texts
 
 
 class NiftiSource(ImageSource):
     """A NIfTI, 1 or 2. A packed one is unpacked at the first read, into a nameless file that goes with the process.
 
     Gzip can only be read from its beginning: without that file every box would unpack all that comes before it. It
-    lies in the folder for temporary files (TMPDIR), with the size of the unpacked image.
+    lies in the folder for temporary files (TMPDIR), with the size that the header gives, and not a byte more.
     """
 
     def _open(self) -> Any:
@@ -29,10 +32,31 @@ class NiftiSource(ImageSource):
         image: Any = nibabel.load(self.path)
         if not self._is_packed:
             return image.dataobj
-        unpacked = tempfile.TemporaryFile()  # noqa: SIM115  open as long as this object lives
+        return type(image).from_stream(self._unpack(_end(image.dataobj))).dataobj
+
+    def _unpack(self, size: int) -> IO[bytes]:
+        """The unpacked file, which has to have that size."""
+        folder = tempfile.gettempdir()
+        free = shutil.disk_usage(folder).free
+        if size > free:
+            raise ValueError(
+                f"unpacked it takes {size} bytes, and the folder for temporary files, {folder}, has {free} free; set "
+                "TMPDIR to a folder with more room"
+            )
+        unpacked = tempfile.TemporaryFile()  # noqa: SIM115  open as long as the image that is read from it
         with gzip.open(self.path) as packed:
-            shutil.copyfileobj(packed, unpacked, 1 << 20)
-        return type(image).from_stream(unpacked).dataobj
+            left = size
+            while left and (piece := packed.read(min(left, 1 << 20))):
+                unpacked.write(piece)
+                left -= len(piece)
+            if left:
+                raise ValueError(f"it is cut off: {size - left} bytes of {size} when unpacked; fetch or copy it again")
+            if packed.read(1):  # this read also compares the checksum at the end
+                raise ValueError(
+                    f"it goes on behind the {size} bytes that its header describes; the header or the data is damaged: "
+                    "fetch or copy it again"
+                )
+        return unpacked
 
     @property
     def _is_packed(self) -> bool:
@@ -41,6 +65,8 @@ class NiftiSource(ImageSource):
     def _describe(self) -> ImageInfo:
         import nibabel
 
+        with nibabel.openers.Opener(str(self.path)) as file:
+            _check_header(file.read(540))
         image: Any = nibabel.load(self.path)
         if not isinstance(image, nibabel.Nifti1Pair):  # NIfTI-2 is a subclass
             raise ValueError("it is not a NIfTI file")
@@ -48,24 +74,26 @@ class NiftiSource(ImageSource):
         if len(shape) < 2 or math.prod(shape[3:]) != 1:
             raise ValueError(f"it has the shape {shape}; expected one grey volume: save each volume in its own file")
         width, height, depth = (*shape, 1)[:3]
-        if 0 in shape:
+        if min(shape) < 1:
             return ImageInfo(self.path, (depth, height, width), 1, image.get_data_dtype(), 3)
         if image.get_data_dtype().kind not in "uif":
             raise ValueError(
                 f"it holds values of type {image.get_data_dtype()}; expected one whole or real number each"
             )
-        pixels: Any = image.dataobj
-        end = pixels.offset + math.prod(shape) * image.get_data_dtype().itemsize
-        if not self._is_packed and end > self.path.stat().st_size:
-            raise ValueError(f"it is cut off: {self.path.stat().st_size} bytes of {end}; fetch or copy it again")
-        # slope and intercept of the header make whole numbers real ones
-        dtype = np.asarray(pixels[(slice(1),) * len(shape)]).dtype.newbyteorder("=")
+        end, size = _end(image.dataobj), self.path.stat().st_size
+        if not self._is_packed and end > size:
+            raise ValueError(f"it is cut off: {size} bytes of {end}; fetch or copy it again")
+        if end > size * DEFLATE_RATIO:
+            raise ValueError(
+                f"its header describes {end} bytes, shape {shape}, and {size} bytes cannot be unpacked to as many; it "
+                "is damaged or cut off: fetch or copy it again"
+            )
         x, y, z = (*(float(str(size)) for size in image.header.get_zooms()), 1.0)[:3]  # 0.05, not float32(0.05)
         return ImageInfo(
             self.path,
             (depth, height, width),
             1,
-            dtype,
+            _scaled_type(image.dataobj),
             ndim=2 if len(shape) == 2 else 3,
             spacing=(z, y, x),
             unit=unit_name(image.header.get_xyzt_units()[0]),
@@ -80,3 +108,28 @@ class NiftiSource(ImageSource):
         pixels = self._file[(x, y, z, *(slice(1),) * (num_axes - 3))[:num_axes]]
         block = np.asarray(pixels).T.reshape(1, *extent)
         return block.astype(self.info.dtype, copy=False)
+
+
+def _check_header(start: bytes) -> None:
+    """Refuse a header that says it is very long, which nibabel would read as a whole."""
+    for order in "<>":
+        for size, place, kind in ((348, 108, "f4"), (540, 168, "i8")):  # NIfTI-1 and 2: their size and their offset
+            if len(start) >= size and np.frombuffer(start, f"{order}i4", 1)[0] == size:
+                offset = np.frombuffer(start, f"{order}{kind}", 1, place)[0]
+                if not 0 <= offset <= _LONGEST_HEADER:
+                    raise ValueError(f"its header says that the pixels begin at byte {offset}; it is damaged")
+
+
+def _end(pixels: Any) -> int:
+    """Byte of the unpacked file behind the last pixel."""
+    return pixels.offset + math.prod(pixels.shape) * pixels.dtype.itemsize
+
+
+def _scaled_type(pixels: Any) -> np.dtype:
+    """Of the values as nibabel returns them: slope and intercept of the header make whole numbers real ones."""
+    import nibabel
+
+    one = (1,) * len(pixels.shape)
+    pixel = io.BytesIO(bytes(pixels.dtype.itemsize))
+    alike = nibabel.arrayproxy.ArrayProxy(pixel, (one, pixels.dtype, 0, pixels.slope, pixels.inter))
+    return np.asarray(alike[(slice(1),) * len(one)]).dtype.newbyteorder("=")

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 from xml.etree import ElementTree
 
 import numpy as np
 
-from monai_unet.io.sources.base import METRES, Box, ImageInfo, ImageSource, unit_name
+from monai_unet.io.sources.base import METRES, Box, ImageInfo, ImageSource, is_grey_ramp, unit_name
 
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage
@@ -22,6 +22,9 @@ OME_PIXEL = "pixel"
 """The unit of OME for what is counted in pixels."""
 
 _GREY = "expected grey or RGB sections of one size; convert it first"
+_JPEG = (6, 7, 34892, 33007)  # compressions whose YCbCr is decoded to RGB
+_LARGE_TILE = 1 << 28  # pixels
+_OTHER_COLOURS = (5, 8, 9, 10)  # CMYK and three kinds of Lab, which would pass for grey values or RGB
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class _Layout:
     channels: int
     spacing: tuple[float, float, float] | None
     unit: str | None
+    colour_table: bool
     origin: tuple[float, float, float] | None
 
 
@@ -53,9 +57,18 @@ class TiffSource(ImageSource):
         dtype = np.dtype(layout.pages[0][0].dtype).newbyteorder("=")
         dtype = np.dtype(np.uint8) if dtype.kind == "b" else dtype
         ndim = 2 if layout.shape[0] == 1 else 3
-        samples = layout.channels // len(layout.pages)
-        place = layout.spacing, layout.unit, samples, layout.origin
-        return ImageInfo(self.path, layout.shape, layout.channels, dtype, ndim, *place)
+        return ImageInfo(
+            self.path,
+            layout.shape,
+            layout.channels,
+            dtype,
+            ndim,
+            layout.spacing,
+            layout.unit,
+            samples=layout.channels // len(layout.pages),
+            origin=layout.origin,
+            colour_table=layout.colour_table,
+        )
 
     def _read(self, box: Box) -> np.ndarray:
         layout = self._file
@@ -123,9 +136,9 @@ def _decode(file: BinaryIO, page: TiffPage, index: int) -> np.ndarray:
     file.seek(offset)
     # of no bytes: a sparse file leaves out what is background
     data = _exactly(file, count) if offset and count else None
-    keys: dict[str, Any] = {"jpegtables": page.jpegtables} if page.jpegtables is not None else {}
+    keys = {"jpegtables": page.jpegtables, "jpegheader": page.jpegheader}
     try:
-        segment, _, shape = page.decode(data, index, **keys)
+        segment, _, shape = page.decode(data, index, **{name: key for name, key in keys.items() if key is not None})
     except Exception as error:  # every codec has its own
         raise ValueError(f"its {'tile' if page.is_tiled else 'strip'} {index} cannot be decoded: {error}") from error
     if segment is None:
@@ -149,7 +162,7 @@ def _is_plain(page: TiffPage) -> bool:
         page.compression == 1
         and page.predictor == 1
         and page.fillorder == 1
-        and page.photometric in (1, 2)
+        and page.photometric in (1, 2, 3)
         and page.bitspersample in (8, 16, 32, 64)
     )
 
@@ -164,20 +177,27 @@ def _layout(tiff: TiffFile, size: int) -> _Layout:
     axes, shape = _axes(tiff, pages)
     num_groups = shape[axes.index("C")] if "C" in axes else 1
     depth = math.prod(shape) // num_groups
+    # ImageJ describes a stack of more than 4 GB by its first page; the others lie behind it
+    step = math.prod(pages[0].shape) * np.dtype(pages[0].dtype).itemsize
+    in_one_piece = len(pages) == 1 < num_groups * depth and _is_plain(pages[0])
+    if num_groups * depth != len(pages) and not (
+        in_one_piece and pages[0].dataoffsets[0] + num_groups * depth * step <= size
+    ):
+        raise ValueError(
+            f"it announces {num_groups * depth} pages, and their number is {len(pages)}: it is damaged or cut off"
+        )
     channel = axes.index("C") if "C" in axes else 0
     order = np.moveaxis(np.arange(num_groups * depth).reshape(shape), channel, 0).reshape(num_groups, depth)
     spacing, unit = _spacing(tiff, pages[0])
     extent = (depth, pages[0].imagelength, pages[0].imagewidth)
-    if len(pages) == order.size:
-        planes, starts = [[pages[i] for i in group] for group in order], None
-    else:  # ImageJ describes a stack of more than 4 GB by its first page; the others lie behind it
-        step = math.prod(pages[0].shape) * np.dtype(pages[0].dtype).itemsize
+    if in_one_piece:
         planes = [[pages[0]]] * num_groups
         starts = [[pages[0].dataoffsets[0] + int(i) * step for i in group] for group in order]
-        if not _is_plain(pages[0]) or len(pages) > 1 or max(map(max, starts)) + step > size:
-            raise ValueError(f"it has {len(pages)} pages and announces {order.size}: it is damaged or cut off")
+    else:
+        planes, starts = [[pages[i] for i in group] for group in order], None
+    has_table = any(map(_has_colour_table, pages))
     origin = _ome_origin(tiff.ome_metadata, unit) if tiff.is_ome and tiff.ome_metadata else None
-    return _Layout(planes, starts, extent, num_groups * samples, spacing, unit, origin)
+    return _Layout(planes, starts, extent, num_groups * samples, spacing, unit, has_table, origin)
 
 
 def _check(tiff: TiffFile, pages: list[TiffPage], size: int) -> None:
@@ -192,16 +212,66 @@ def _check(tiff: TiffFile, pages: list[TiffPage], size: int) -> None:
     for page in pages:
         if page.photometric == 0:
             raise ValueError("it is stored with white as 0; save it with black as 0")
-        if page.photometric == 3:
-            raise ValueError(f"it is stored with a colour table; {_GREY}")
         if page.compression not in tifffile.TIFF.DECOMPRESSORS:
             name = getattr(page.compression, "name", page.compression)
             raise ValueError(f"its compression {name} is not supported; save it with LZW, zlib or without")
+        if page.photometric in _OTHER_COLOURS or (page.photometric == 6 and page.compression not in _JPEG):
+            name = getattr(page.photometric, "name", page.photometric)
+            raise ValueError(f"its colours are stored as {name}; {_GREY}")
         # tifffile fills with zeros what lies behind the end of a file that was cut off
         ends = (at + count for at, count in zip(page.dataoffsets, page.databytecounts, strict=False))
         end = max(ends, default=0)
         if end > size or not page.dataoffsets:
             raise ValueError(f"it is cut off: {size} bytes of at least {end}; fetch or copy it again")
+        _check_segments(page)
+        page.decode  # noqa: B018  made here, as it looks into the first strip of a JPEG, and kept with the page
+
+
+def _check_segments(page: TiffPage) -> None:
+    """Refuse tiles and strips that do not make up the page, or are so large that one fills the memory."""
+    height, width = (page.tilelength, page.tilewidth) if page.is_tiled else (page.rowsperstrip, page.imagewidth)
+    what = "tile" if page.is_tiled else "strip"
+    if not (height and width) or not page.imagelength:
+        raise ValueError(f"its {what}s have {height} x {width} pixels, the page {page.shape}: it is damaged")
+    expected = math.ceil(page.imagelength / height) * math.ceil(page.imagewidth / width)
+    expected *= page.samplesperpixel if page.planarconfig == 2 else 1
+    if len(page.dataoffsets) < expected:
+        raise ValueError(
+            f"its page is made of {expected} {what}s and it names {len(page.dataoffsets)}: it is damaged or cut off"
+        )
+    if height * width > max(_LARGE_TILE, 4 * page.imagelength * page.imagewidth):
+        raise ValueError(f"its {what}s have {height} x {width} pixels, the page {page.shape}: it is damaged")
+
+
+def _has_colour_table(page: TiffPage) -> bool:
+    """Whether the numbers are no grey values: a table gives them other ones, or colours."""
+    if page.photometric != 3:
+        return False
+    table, num_values = page.colormap, 2**page.bitspersample
+    return table is None or table.shape != (3, num_values) or not is_grey_ramp(table.T, num_values)
+
+
+def _check_description(tiff: TiffFile) -> None:
+    """Refuse OME-XML that names other files, which tifffile would open, or more planes than there are pages."""
+    if not (tiff.is_ome and tiff.ome_metadata):
+        return
+    root = ElementTree.fromstring(tiff.ome_metadata)
+    own = root.get("UUID")
+    for uuid in root.iterfind(".//{*}TiffData/{*}UUID"):
+        if own is None and uuid.get("FileName", "").lower() == tiff.filename.lower():
+            own = uuid.text
+        elif uuid.text != own:
+            raise ValueError(f"its sections lie in several files ({uuid.get('FileName')}); save them in one")
+    num_pages = len(tiff.pages)
+    for pixels in root.iterfind(".//{*}Image/{*}Pixels"):
+        counts = [int(pixels.get(f"Size{axis}", 1)) for axis in "ZT"]
+        for data in pixels.iterfind("{*}TiffData"):
+            counts += [int(data.get(name, 0)) for name in ("PlaneCount", "NumPlanes")]
+        if math.prod(counts[:2]) > num_pages or max(counts) > num_pages:
+            announced = max(math.prod(counts[:2]), *counts)
+            raise ValueError(
+                f"it announces {announced} pages, and their number is {num_pages}: it is damaged or cut off"
+            )
 
 
 def _axes(tiff: TiffFile, pages: list[TiffPage]) -> tuple[str, tuple[int, ...]]:
@@ -209,11 +279,13 @@ def _axes(tiff: TiffFile, pages: list[TiffPage]) -> tuple[str, tuple[int, ...]]:
     one_for_all = len(tiff.pages) == 1  # ImageJ and tifffile may describe a stack by its first page alone
     if not (tiff.is_ome or tiff.is_imagej or (tiff.is_shaped and one_for_all)):
         return "Z", (len(pages),)
+    _check_description(tiff)
     series = tiff.series
     if len(series) > 1:
         raise ValueError(f"it holds {len(series)} images; save each in a file of its own")
-    if any(page is not None and page.parent is not tiff for page in series[0].pages):
-        raise ValueError("its sections lie in several files; save them in one")
+    if tiff.is_imagej and series[0].kind.lower() != "imagej":  # tifffile then leaves the description aside
+        announced = math.prod(int((tiff.imagej_metadata or {}).get(n, 1)) for n in ("channels", "slices", "frames"))
+        raise ValueError(f"ImageJ's description announces {announced} sections and channels: it is damaged or cut off")
     # the page's own axes are the last ones
     pairs = [(axis, n) for axis, n in zip(series[0].axes, series[0].shape, strict=True) if axis not in "YXS"]
     pairs = [(axis, n) for axis, n in pairs if n > 1] or [("Z", 1)]

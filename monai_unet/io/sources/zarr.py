@@ -1,4 +1,4 @@
-"""OME-Zarr (0.4 and 0.5) and plain Zarr arrays (versions 2 and 3) read box by box."""
+"""OME-Zarr (0.1 to 0.5) and plain Zarr arrays (versions 2 and 3) read box by box."""
 
 from __future__ import annotations
 
@@ -10,40 +10,59 @@ import numpy as np
 from monai_unet.io.sources.base import METRES, Box, ImageInfo, ImageSource, unit_name
 
 NEEDS_ZARR = "needs the package zarr, for Python 3.11 and later: pip install 'monai-unet[large]'"
+_VERSIONS = ("0.1", "0.2", "0.3", "0.4", "0.5")
+_METADATA = ("zarr.json", ".zarray", ".zgroup", ".zattrs")
+_WITHOUT_AXES = ("0.1", "0.2")  # always t c z y x
+
+_Point = tuple[float, float, float]
+_Place = tuple[_Point | None, _Point | None, str | None]
+"""Size of a pixel and place of the first one, as (z, y, x), and their unit."""
 
 
 class ZarrSource(ImageSource):
     """Level 0 of an OME-Zarr, or a Zarr array: (H, W), (D, H, W) or (C, D, H, W) when its axes have no names."""
 
-    def _open(self) -> tuple[Any, tuple[str, ...], Mapping]:
-        """The array, the names of its axes, and the multiscale that it belongs to ({} of a plain array)."""
+    def _open(self) -> tuple[Any, tuple[str, ...], _Place]:
+        """The array, the names of its axes, and what the multiscale says of them (nothing of a plain array)."""
         zarr = import_zarr(str(self.path))
+        for name in _METADATA:
+            if (self.path / name).exists() and not (self.path / name).is_file():
+                raise ValueError(f"its {name} is not an ordinary file")
         node = zarr.open(self.path, mode="r")
         if isinstance(node, zarr.Array):
-            return node, _named_axes(node), {}
+            return node, _named_axes(node), (None, None, None)
         attributes = dict(node.attrs)
-        multiscales = attributes.get("ome", attributes).get("multiscales")
+        ome = attributes.get("ome", attributes)
+        multiscales = ome.get("multiscales") if isinstance(ome, Mapping) else None
         if not multiscales:
             if "monai_unet" in attributes:
                 raise ValueError("it is an unfinished prediction; run it again with the same arguments")
             members = ", ".join(sorted(node.keys())) or "nothing"
             raise ValueError(f"it is a Zarr group without an image of its own; it holds {members}: name one of them")
-        level = node[multiscales[0]["datasets"][0]["path"]]
-        return level, tuple(axis["name"] for axis in multiscales[0]["axes"]), multiscales[0]
+        return _finest_level(node, ome.get("version"), multiscales)
 
     def _describe(self) -> ImageInfo:
-        array, axes, multiscale = self._file
+        array, axes, (spacing, origin, unit) = self._file
+        if len(axes) != len(array.shape):
+            raise ValueError(f"it names the axes {axes}, and its array has the shape {array.shape}")
         sizes = dict(zip(axes, array.shape, strict=True))
         if not {"y", "x"} <= set(axes) or not set(axes) <= set("tczyx"):
             raise ValueError(f"it has the axes {axes} of {array.shape}; expected y and x, and z, c and t at most")
         if sizes.get("t", 1) != 1:
             raise ValueError(f"it has {sizes['t']} points in time; save each in an image of its own")
         shape = (sizes.get("z", 1), sizes["y"], sizes["x"])
-        spacing, origin, unit = _place(multiscale, axes)
         dtype = array.dtype.newbyteorder("=")
         dtype = np.dtype(np.uint8) if dtype.kind == "b" else dtype
         ndim = 3 if "z" in axes else 2
         return ImageInfo(self.path, shape, sizes.get("c", 1), dtype, ndim, spacing, unit, origin=origin)
+
+    def _stored_bytes(self, enough: int) -> int:
+        total = 0
+        for file in (each for each in self.path.rglob("*") if each.is_file()):
+            total += file.stat().st_size
+            if total >= enough:  # the first chunks tell
+                break
+        return total
 
     def _read(self, box: Box) -> np.ndarray:
         array, axes, _ = self._file
@@ -73,22 +92,57 @@ def _named_axes(array: Any) -> tuple[str, ...]:
     return tuple("czyx"[-array.ndim :])
 
 
-def _place(
-    multiscale: Mapping, axes: Sequence[str]
-) -> tuple[tuple[float, float, float] | None, tuple[float, float, float] | None, str | None]:
-    """Size of a pixel and place of the first one as (z, y, x), and their unit."""
-    if not multiscale:
-        return None, None, None
-    units = {axis["name"]: unit_name(axis.get("unit")) for axis in multiscale["axes"]}
+def _finest_level(group: Any, version: Any, multiscales: Any) -> tuple[Any, tuple[str, ...], _Place]:
+    """Array, axes and place of level 0 of the first multiscale of an OME-Zarr."""
+    try:
+        multiscale = multiscales[0]
+        version = multiscale.get("version", version)  # up to 0.4 it stands here
+        level = multiscale["datasets"][0]
+        path = level["path"]
+    except (LookupError, TypeError, AttributeError) as error:
+        raise ValueError(f"its `multiscales` name no array: {str(multiscales)[:200]}") from error
+    if version is not None and str(version) not in _VERSIONS:
+        raise ValueError(f"it is an OME-Zarr {version}; versions {', '.join(_VERSIONS)} can be read: save it as one")
+    if path not in group:
+        members = ", ".join(sorted(group.keys())) or "nothing"
+        raise ValueError(f"its array {path!r} is missing; it holds {members}: copy or fetch it again")
+    array = group[path]
+    axes, units = _axes(multiscale.get("axes"), version, array.shape)
+    return array, axes, _place([level, multiscale], axes, units)
+
+
+def _axes(axes: Any, version: Any, shape: Sequence[int]) -> tuple[tuple[str, ...], dict[str, str | None]]:
+    """Names of the axes, and the unit of each."""
+    if axes is None and (str(version) in _WITHOUT_AXES or (version is None and len(shape) == 5)):
+        if len(shape) != 5:
+            raise ValueError(f"an OME-Zarr {version} has the axes t, c, z, y and x; its array has the shape {shape}")
+        return tuple("tczyx"), {}
+    try:  # words up to 0.3
+        described = [{"name": axis} if isinstance(axis, str) else axis for axis in axes]
+        names = tuple(axis["name"] for axis in described)
+        units = {axis["name"]: unit_name(axis.get("unit")) for axis in described}
+    except (LookupError, TypeError, AttributeError) as error:
+        of_version = "" if version is None else f" {version}"
+        raise ValueError(
+            f"its `axes` are {axes!r}; an OME-Zarr{of_version} names each axis of its array of shape {shape}"
+        ) from error
+    if len(units) != len(names):
+        raise ValueError(f"it names an axis twice: {names}")
+    return names, units
+
+
+def _place(owners: Sequence[Mapping], axes: Sequence[str], units: Mapping[str, str | None]) -> _Place:
+    """What the transformations of a level and of all levels make of a pixel's size and place."""
     scale, translation = np.ones(len(axes)), np.zeros(len(axes))
-    transforms = (multiscale["datasets"][0], multiscale)  # of the level, then of all levels
-    for transform in (t for owner in transforms for t in owner.get("coordinateTransformations", ())):
-        if transform["type"] == "scale":
-            scale *= transform["scale"]
-            translation *= transform["scale"]
-        elif transform["type"] == "translation":
-            translation += transform["translation"]
-    unit = units["x"]
+    for transform in (each for owner in owners for each in owner.get("coordinateTransformations") or ()):
+        if transform.get("type") == "scale":
+            factors = _numbers(transform, "scale", axes)
+            with np.errstate(invalid="ignore"):  # 0 times infinity, which is no spacing either
+                scale *= factors
+                translation *= factors
+        elif transform.get("type") == "translation":
+            translation += _numbers(transform, "translation", axes)
+    unit = units.get("x")
     sizes, places = [], []
     for axis in "zyx":
         own = units.get(axis)
@@ -99,3 +153,14 @@ def _place(
     if unit is None and set(sizes) == {1.0}:  # pixels
         return None, origin, None
     return (sizes[0], sizes[1], sizes[2]), origin, unit
+
+
+def _numbers(transform: Mapping, kind: str, axes: Sequence[str]) -> list[float]:
+    numbers = transform.get(kind)
+    if (
+        not isinstance(numbers, (list, tuple))
+        or len(numbers) != len(axes)
+        or not all(isinstance(size, (int, float)) and not isinstance(size, bool) for size in numbers)
+    ):
+        raise ValueError(f"its {kind} is {numbers!r}; expected a number for each of the axes {', '.join(axes)}")
+    return list(numbers)

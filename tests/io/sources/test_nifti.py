@@ -1,9 +1,13 @@
 """What is NIfTI's own; what every reader promises is in test_source.py."""
 
 import gzip
+import shutil
+import tempfile
+from collections import namedtuple
 
 import nibabel
 import numpy as np
+import pytest
 from image_arrays import stack, whole
 
 from monai_unet.io import open_source
@@ -38,3 +42,70 @@ def test_a_nifti_with_a_slope_is_read_in_its_units(tmp_path):
     source = open_source(tmp_path / "a.nii")
     assert source.info.dtype.kind == "f"
     assert np.array_equal(source.read(whole(source))[0].T, nibabel.load(tmp_path / "a.nii").get_fdata())
+
+
+def packed(path, array, change=lambda content: content, **fields):
+    """A .nii.gz whose unpacked bytes were changed, or fields of its header."""
+    image = nibabel.Nifti1Image(array.T, np.eye(4))
+    nibabel.save(image, path)
+    content = bytearray(gzip.decompress(path.read_bytes()))
+    header = np.frombuffer(content[:348], image.header.template_dtype).copy()
+    for name, value in fields.items():
+        header[name] = value
+    content[:348] = header.tobytes()
+    path.write_bytes(gzip.compress(change(bytes(content))))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda content: content + bytes(1), r"goes on behind the 41824 bytes that its header describes"),
+        (lambda content: content[:-1], r"cut off: 41823 bytes of 41824 when unpacked"),
+    ],
+)
+def test_a_packed_nifti_has_the_size_that_its_header_gives(tmp_path, change, message):
+    source = open_source(packed(tmp_path / "a.nii.gz", stack((9, 64, 72), np.uint8), change))
+    with pytest.raises(ValueError, match=rf"a.nii.gz cannot be read at .*{message}"):
+        source.read(whole(source))
+
+
+def test_no_more_is_unpacked_than_the_header_describes(tmp_path, monkeypatch):
+    source = open_source(packed(tmp_path / "a.nii.gz", stack((3, 8, 9), np.uint8), lambda it: it + bytes(50_000_000)))
+    files, real = [], tempfile.TemporaryFile
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda: files.append(real()) or files[-1])
+    with pytest.raises(ValueError, match="goes on behind"):
+        source.read(whole(source))
+    assert [file.tell() for file in files] == [352 + 3 * 8 * 9]
+
+
+def test_room_for_the_unpacked_image_is_looked_for_first(tmp_path, monkeypatch):
+    source = open_source(packed(tmp_path / "a.nii.gz", stack((3, 8, 9), np.uint8)))
+    disk = namedtuple("disk", "total used free")(10**9, 10**9, 500)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: disk)
+    with pytest.raises(ValueError, match=r"takes 568 bytes, and the folder .* has 500 free; set TMPDIR"):
+        source.read(whole(source))
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
+def test_a_header_that_describes_more_than_the_file_can_hold_is_refused_when_it_is_opened(tmp_path, name):
+    path = packed(tmp_path / "a.nii.gz", stack((3, 8, 9), np.uint8), dim=[3, 30000, 30000, 30000, 1, 1, 1, 1])
+    if name == "a.nii":
+        (tmp_path / name).write_bytes(gzip.decompress(path.read_bytes()))
+    with pytest.raises(ValueError, match=rf"{name} .*(describes|of) 27000000000352"):
+        open_source(tmp_path / name)
+
+
+@pytest.mark.parametrize("offset", [3e9, float("nan"), -352])
+def test_pixels_that_begin_nowhere_are_refused(tmp_path, offset):
+    with pytest.raises(ValueError, match="the pixels begin at byte"):
+        open_source(packed(tmp_path / "a.nii.gz", stack((3, 8, 9), np.uint8), vox_offset=offset))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "int32", "uint32", "float32", "float64"])
+@pytest.mark.parametrize("scaling", [(1, 0), (2, 0), (0.5, 3), (1, -7)])
+def test_the_type_is_known_before_a_pixel_is_read(tmp_path, dtype, scaling):
+    image = nibabel.Nifti1Image(stack((9, 8, 3), dtype), np.eye(4))
+    image.header.set_slope_inter(*scaling)
+    nibabel.save(image, tmp_path / "a.nii")
+    assert open_source(tmp_path / "a.nii").info.dtype == np.asarray(nibabel.load(tmp_path / "a.nii").dataobj).dtype
