@@ -15,6 +15,7 @@ import tifffile
 from monai_unet.data.fetch import install_files
 from monai_unet.data.source import DOWNLOADS, local_folder
 from monai_unet.data.synthetic import write_synthetic
+from monai_unet.io.sources import check_file
 from monai_unet.io.stack import read_stack
 
 logger = logging.getLogger(__name__)
@@ -211,6 +212,7 @@ def _check_files(files: dict[str, Path]) -> tuple[StackSummary, np.ndarray | Non
 def _read_pages(path: Path) -> np.ndarray:
     """Pages of an 8-bit grey TIFF as (D, H, W)."""
     expected = "expected a multi-page TIFF, 8-bit grey, one 2-D page a section, all of one size"
+    check_file(path)
     try:
         with tifffile.TiffFile(path) as file:
             pages = list(file.pages)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import math
+import os
 import re
 from functools import cache
 from pathlib import Path
@@ -54,11 +56,26 @@ def _read(source: ImageSource) -> np.ndarray:
             remedy = f"if its {channels} channels are sections, set Image > Properties > Slices to {channels} in Fiji"
         raise ValueError(f"{path} has the shape {shape}; expected grey sections of one size; {remedy}")
     depth, height, width = source.info.shape
+    size = depth * height * width * source.info.dtype.itemsize
+    if size > _memory():
+        raise ValueError(
+            f"{path} has the shape {source.info.shape} and takes {size / 1e9:.1f} GB as a whole; this machine has "
+            f"{_memory() / 1e9:.1f} GB. `monai-unet predict` reads it tile by tile; for training, cut it into smaller "
+            "files"
+        )
     array = source.read((slice(0, depth), slice(0, height), slice(0, width)))[0]
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         bad = int(array.size - np.isfinite(array).sum())
         raise ValueError(f"{path} holds {bad} values that are not finite (NaN or infinite); replace them first")
     return array
+
+
+def _memory() -> float:
+    """The memory of this machine, bytes; infinity where the system does not say."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):  # Windows
+        return math.inf
 
 
 def image_files(path: str | Path) -> list[str]:

@@ -1,7 +1,7 @@
 """Images read box by box, whatever their format."""
 
 from monai_unet.io.sources.base import METRES, Box, ImageInfo, ImageSource, check_finite, unit_name
-from monai_unet.io.sources.open import SOURCE_SUFFIXES, open_image, open_source
+from monai_unet.io.sources.open import SOURCE_SUFFIXES, check_file, open_image, open_source
 
 __all__ = [
     "METRES",
@@ -9,6 +9,7 @@ __all__ = [
     "Box",
     "ImageInfo",
     "ImageSource",
+    "check_file",
     "check_finite",
     "open_image",
     "open_source",

@@ -17,6 +17,9 @@ Box = tuple[slice, slice, slice]
 DEFLATE_RATIO = 1032
 """How many bytes one byte of zlib, gzip or PNG can become at most: 258 for two bits."""
 
+# an image above the first size, in bytes, needs a byte in the file for so many of its own: a blank one packs well
+_LARGE, _LARGEST_RATIO = 1 << 30, 1_000_000
+
 # names as NGFF has them, with their length in metres; what the formats write instead stands in `unit_name`
 METRES = {
     "angstrom": 1e-10,
@@ -89,6 +92,9 @@ class ImageSource(ABC):
     """An image that is read box by box, from several threads at once if need be.
 
     A pickled source takes no open file along: the other process opens the file when it first reads.
+
+    Raises:
+        ValueError: when the file holds no numbers, or describes more of them than its bytes can hold.
     """
 
     info: ImageInfo
@@ -101,6 +107,12 @@ class ImageSource(ABC):
             raise ValueError(f"it has the shape {self.info.shape}: there are no pixels in it")
         if self.info.dtype.kind not in "uif":
             raise ValueError(f"it holds values of type {self.info.dtype}; expected whole or real numbers")
+        size = math.prod(self.info.shape) * self.info.channels * self.info.dtype.itemsize
+        if size > _LARGE and (stored := self._stored_bytes(size // _LARGEST_RATIO)) < size // _LARGEST_RATIO:
+            raise ValueError(
+                f"it describes an image of {self.info.shape}, {size} bytes, and {stored} bytes are there: it is "
+                "damaged or cut off; fetch or copy it again"
+            )
 
     def read(self, box: Box) -> np.ndarray:
         """The pixels of a box that lies in the image.
@@ -120,7 +132,7 @@ class ImageSource(ABC):
         try:
             return self._read(box)
         except Exception as error:  # each format's reader has its own errors, all of them mean that the file is no good
-            raise ValueError(f"{self.path} cannot be read at {place(box)}: {error}") from error
+            raise ValueError(f"{self.path} cannot be read at {place(box)}: {said(error)}") from error
 
     @cached_property
     def _file(self) -> Any:
@@ -128,6 +140,10 @@ class ImageSource(ABC):
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "_file"}
+
+    def _stored_bytes(self, enough: int) -> int:
+        """Bytes that the image takes on the disk; counting may stop at `enough`."""
+        return self.path.stat().st_size
 
     @abstractmethod
     def _open(self) -> Any:
@@ -182,6 +198,11 @@ def is_grey_ramp(table: np.ndarray, num_values: int) -> bool:
     # white is 255, or in a table of 16 bits 65535, or 65280 where each 8-bit value was shifted
     whites = (255, 65280, 65535)
     return any(np.allclose(shown * (num_values - 1) / white, numbers, rtol=0, atol=0.5) for white in whites)
+
+
+def said(error: Exception) -> str:
+    """The message of an error, or its kind where it has none."""
+    return str(error) or type(error).__name__
 
 
 def place(box: Box) -> str:

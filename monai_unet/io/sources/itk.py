@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from monai_unet.io.sources.base import Box, ImageInfo, ImageSource
+from monai_unet.io.sources.itk_header import stored_image
 
 # x and y of ITK's world point to the patient's left and back, those of NIfTI to the right and front
 _TO_NIFTI = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -29,6 +31,7 @@ class ItkSource(ImageSource):
     def _describe(self) -> ImageInfo:
         import SimpleITK
 
+        self._stored = stored_image(self.path)  # before ITK opens the files that a header may name
         reader = self._file
         size = reader.GetSize()
         if len(size) not in (2, 3) or reader.GetNumberOfComponents() != 1:
@@ -38,6 +41,12 @@ class ItkSource(ImageSource):
             )
         empty = SimpleITK.Image([1] * len(size), reader.GetPixelID())
         width, height, depth = (*size, 1)[:3]
+        expected, stored = math.prod(size) * SimpleITK.GetArrayViewFromImage(empty).dtype.itemsize, self._stored
+        if expected > stored.num_bytes * stored.ratio:
+            raise ValueError(
+                f"it describes an image of {size[::-1]}, {expected} bytes, and the {stored.num_bytes} bytes that are "
+                "there cannot hold as many; it is damaged or cut off: fetch or copy it again"
+            )
         return ImageInfo(
             self.path,
             (depth, height, width),
@@ -48,6 +57,9 @@ class ItkSource(ImageSource):
             unit="millimeter",
             affine=_affine(reader, len(size)),
         )
+
+    def _stored_bytes(self, enough: int) -> int:
+        return self._stored.num_bytes
 
     def _read(self, box: Box) -> np.ndarray:
         import SimpleITK

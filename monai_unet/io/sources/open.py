@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib
 import os
+import stat
 from pathlib import Path
 
-from monai_unet.io.sources.base import ImageSource
+from monai_unet.io.sources.base import ImageSource, said
 
 # the module and the class for each ending; a module imports its format's package when it opens a file
 _READERS = {
@@ -44,10 +45,7 @@ def open_source(path: str | os.PathLike[str]) -> ImageSource:
         (1, 1, 100, 50)
     """
     path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist; expected an image ({', '.join(SOURCE_SUFFIXES)})")
-    if not os.access(path, os.R_OK):
-        raise PermissionError(f"{path} cannot be read by this user: its permissions forbid it (chmod u+r)")
+    check_file(path)
     kind = _source_type(path)
     if path.is_file() and path.stat().st_size == 0:
         raise ValueError(f"{path} cannot be read as an image: it is empty; fetch or copy it again")
@@ -56,7 +54,7 @@ def open_source(path: str | os.PathLike[str]) -> ImageSource:
     except ImportError:
         raise
     except Exception as error:  # as in `read`
-        raise ValueError(f"{path} cannot be read as an image: {error}") from error
+        raise ValueError(f"{path} cannot be read as an image: {said(error)}") from error
 
 
 def open_image(path: str | os.PathLike[str]) -> ImageSource:
@@ -72,6 +70,34 @@ def open_image(path: str | os.PathLike[str]) -> ImageSource:
             "for a network that takes colour"
         )
     return source
+
+
+def check_file(path: Path) -> None:
+    """Refuse what is neither an ordinary file nor a folder, or may not be read.
+
+    Readers would wait for ever for what comes out of a named pipe, and never reach the end of some devices.
+
+    Raises:
+        FileNotFoundError, PermissionError, ValueError: naming the path and what was found.
+    """
+    expected = f"expected an image ({', '.join(SOURCE_SUFFIXES)})"
+    try:
+        mode = path.stat().st_mode
+    except PermissionError as error:
+        raise PermissionError(f"{path} cannot be reached by this user: a folder above it forbids it") from error
+    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
+        try:
+            found = f"is a link to {path.readlink()}, which does not exist"
+        except (OSError, ValueError):
+            found = f"does not exist; {expected}"
+        raise FileNotFoundError(f"{path} {found}") from error
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        kinds = {stat.S_ISFIFO: "a named pipe", stat.S_ISSOCK: "a socket"}
+        found = next((name for is_kind, name in kinds.items() if is_kind(mode)), "a device")
+        raise ValueError(f"{path} is not an ordinary file but {found}; {expected}")
+    if not os.access(path, os.R_OK | (os.X_OK if stat.S_ISDIR(mode) else 0)):
+        right = "rx" if stat.S_ISDIR(mode) else "r"
+        raise PermissionError(f"{path} cannot be read by this user: its permissions forbid it (chmod u+{right})")
 
 
 def _source_type(path: Path) -> type[ImageSource]:

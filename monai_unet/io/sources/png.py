@@ -6,10 +6,11 @@ import struct
 
 import numpy as np
 
-from monai_unet.io.sources.base import Box, ImageInfo, ImageSource, is_grey_ramp
+from monai_unet.io.sources.base import DEFLATE_RATIO, Box, ImageInfo, ImageSource, is_grey_ramp
 
 _HEADER = struct.Struct(">8sI4sIIBB")  # signature; length and name of the first chunk; width, height, bits, colour type
 _PALETTE = 3  # the colour type whose numbers are indices of a colour table
+_SAMPLES = {2: 3, 4: 2, 6: 4}  # RGB, grey and RGB with transparency
 
 
 class PngSource(ImageSource):
@@ -36,7 +37,13 @@ class PngSource(ImageSource):
             start = file.read(_HEADER.size)
         if len(start) < _HEADER.size or not start.startswith(b"\x89PNG\r\n\x1a\n"):
             raise ValueError("it is not a PNG")
-        _, _, _, _, _, bits, colour_type = _HEADER.unpack(start)
+        _, _, _, width, height, bits, colour_type = _HEADER.unpack(start)
+        size, stored = width * height * _SAMPLES.get(colour_type, 1) * bits // 8, self.path.stat().st_size
+        if size > stored * DEFLATE_RATIO:
+            raise ValueError(
+                f"it describes {height} x {width} pixels, {size} bytes, and {stored} bytes cannot be unpacked to as "
+                "many; it is damaged or cut off: fetch or copy it again"
+            )
         return bits, colour_type
 
     def _numbers(self) -> tuple[np.ndarray, np.ndarray]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _GREY = "expected grey or RGB sections of one size; convert it first"
 _JPEG = (6, 7, 34892, 33007)  # compressions whose YCbCr is decoded to RGB
+_LARGE_TILE = 1 << 28  # pixels
 _OTHER_COLOURS = (5, 8, 9, 10)  # CMYK and three kinds of Lab, which would pass for grey values or RGB
 
 
@@ -170,18 +171,24 @@ def _layout(tiff: TiffFile, size: int) -> _Layout:
     axes, shape = _axes(tiff, pages)
     num_groups = shape[axes.index("C")] if "C" in axes else 1
     depth = math.prod(shape) // num_groups
+    # ImageJ describes a stack of more than 4 GB by its first page; the others lie behind it
+    step = math.prod(pages[0].shape) * np.dtype(pages[0].dtype).itemsize
+    in_one_piece = len(pages) == 1 < num_groups * depth and _is_plain(pages[0])
+    if num_groups * depth != len(pages) and not (
+        in_one_piece and pages[0].dataoffsets[0] + num_groups * depth * step <= size
+    ):
+        raise ValueError(
+            f"it announces {num_groups * depth} pages, and their number is {len(pages)}: it is damaged or cut off"
+        )
     channel = axes.index("C") if "C" in axes else 0
     order = np.moveaxis(np.arange(num_groups * depth).reshape(shape), channel, 0).reshape(num_groups, depth)
     spacing, unit = _spacing(tiff, pages[0])
     extent = (depth, pages[0].imagelength, pages[0].imagewidth)
-    if len(pages) == order.size:
-        planes, starts = [[pages[i] for i in group] for group in order], None
-    else:  # ImageJ describes a stack of more than 4 GB by its first page; the others lie behind it
-        step = math.prod(pages[0].shape) * np.dtype(pages[0].dtype).itemsize
+    if in_one_piece:
         planes = [[pages[0]]] * num_groups
         starts = [[pages[0].dataoffsets[0] + int(i) * step for i in group] for group in order]
-        if not _is_plain(pages[0]) or len(pages) > 1 or max(map(max, starts)) + step > size:
-            raise ValueError(f"it has {len(pages)} pages and announces {order.size}: it is damaged or cut off")
+    else:
+        planes, starts = [[pages[i] for i in group] for group in order], None
     return _Layout(planes, starts, extent, num_groups * samples, spacing, unit, any(map(_has_colour_table, pages)))
 
 
@@ -208,7 +215,24 @@ def _check(tiff: TiffFile, pages: list[TiffPage], size: int) -> None:
         end = max(ends, default=0)
         if end > size or not page.dataoffsets:
             raise ValueError(f"it is cut off: {size} bytes of at least {end}; fetch or copy it again")
+        _check_segments(page)
         page.decode  # noqa: B018  made here, as it looks into the first strip of a JPEG, and kept with the page
+
+
+def _check_segments(page: TiffPage) -> None:
+    """Refuse tiles and strips that do not make up the page, or are so large that one fills the memory."""
+    height, width = (page.tilelength, page.tilewidth) if page.is_tiled else (page.rowsperstrip, page.imagewidth)
+    what = "tile" if page.is_tiled else "strip"
+    if not (height and width) or not page.imagelength:
+        raise ValueError(f"its {what}s have {height} x {width} pixels, the page {page.shape}: it is damaged")
+    expected = math.ceil(page.imagelength / height) * math.ceil(page.imagewidth / width)
+    expected *= page.samplesperpixel if page.planarconfig == 2 else 1
+    if len(page.dataoffsets) < expected:
+        raise ValueError(
+            f"its page is made of {expected} {what}s and it names {len(page.dataoffsets)}: it is damaged or cut off"
+        )
+    if height * width > max(_LARGE_TILE, 4 * page.imagelength * page.imagewidth):
+        raise ValueError(f"its {what}s have {height} x {width} pixels, the page {page.shape}: it is damaged")
 
 
 def _has_colour_table(page: TiffPage) -> bool:
@@ -219,16 +243,41 @@ def _has_colour_table(page: TiffPage) -> bool:
     return table is None or table.shape != (3, num_values) or not is_grey_ramp(table.T, num_values)
 
 
+def _check_description(tiff: TiffFile) -> None:
+    """Refuse OME-XML that names other files, which tifffile would open, or more planes than there are pages."""
+    if not (tiff.is_ome and tiff.ome_metadata):
+        return
+    root = ElementTree.fromstring(tiff.ome_metadata)
+    own = root.get("UUID")
+    for uuid in root.iterfind(".//{*}TiffData/{*}UUID"):
+        if own is None and uuid.get("FileName", "").lower() == tiff.filename.lower():
+            own = uuid.text
+        elif uuid.text != own:
+            raise ValueError(f"its sections lie in several files ({uuid.get('FileName')}); save them in one")
+    num_pages = len(tiff.pages)
+    for pixels in root.iterfind(".//{*}Image/{*}Pixels"):
+        counts = [int(pixels.get(f"Size{axis}", 1)) for axis in "ZT"]
+        for data in pixels.iterfind("{*}TiffData"):
+            counts += [int(data.get(name, 0)) for name in ("PlaneCount", "NumPlanes")]
+        if math.prod(counts[:2]) > num_pages or max(counts) > num_pages:
+            announced = max(math.prod(counts[:2]), *counts)
+            raise ValueError(
+                f"it announces {announced} pages, and their number is {num_pages}: it is damaged or cut off"
+            )
+
+
 def _axes(tiff: TiffFile, pages: list[TiffPage]) -> tuple[str, tuple[int, ...]]:
     """What the pages count, "CZ" say, and how many of each."""
     one_for_all = len(tiff.pages) == 1  # ImageJ and tifffile may describe a stack by its first page alone
     if not (tiff.is_ome or tiff.is_imagej or (tiff.is_shaped and one_for_all)):
         return "Z", (len(pages),)
+    _check_description(tiff)
     series = tiff.series
     if len(series) > 1:
         raise ValueError(f"it holds {len(series)} images; save each in a file of its own")
-    if any(page is not None and page.parent is not tiff for page in series[0].pages):
-        raise ValueError("its sections lie in several files; save them in one")
+    if tiff.is_imagej and series[0].kind.lower() != "imagej":  # tifffile then leaves the description aside
+        announced = math.prod(int((tiff.imagej_metadata or {}).get(n, 1)) for n in ("channels", "slices", "frames"))
+        raise ValueError(f"ImageJ's description announces {announced} sections and channels: it is damaged or cut off")
     # the page's own axes are the last ones
     pairs = [(axis, n) for axis, n in zip(series[0].axes, series[0].shape, strict=True) if axis not in "YXS"]
     pairs = [(axis, n) for axis, n in pairs if n > 1] or [("Z", 1)]

@@ -11,6 +11,7 @@ from monai_unet.io.sources.base import METRES, Box, ImageInfo, ImageSource, unit
 
 NEEDS_ZARR = "needs the package zarr, for Python 3.11 and later: pip install 'monai-unet[large]'"
 _VERSIONS = ("0.1", "0.2", "0.3", "0.4", "0.5")
+_METADATA = ("zarr.json", ".zarray", ".zgroup", ".zattrs")
 _WITHOUT_AXES = ("0.1", "0.2")  # always t c z y x
 
 _Scaling = tuple[tuple[float, float, float] | None, str | None]
@@ -23,6 +24,9 @@ class ZarrSource(ImageSource):
     def _open(self) -> tuple[Any, tuple[str, ...], _Scaling]:
         """The array, the names of its axes, and what the multiscale says of them (nothing of a plain array)."""
         zarr = import_zarr(str(self.path))
+        for name in _METADATA:
+            if (self.path / name).exists() and not (self.path / name).is_file():
+                raise ValueError(f"its {name} is not an ordinary file")
         node = zarr.open(self.path, mode="r")
         if isinstance(node, zarr.Array):
             return node, _named_axes(node), (None, None)
@@ -50,6 +54,14 @@ class ZarrSource(ImageSource):
         dtype = np.dtype(np.uint8) if dtype.kind == "b" else dtype
         ndim = 3 if "z" in axes else 2
         return ImageInfo(self.path, shape, sizes.get("c", 1), dtype, ndim, spacing, unit)
+
+    def _stored_bytes(self, enough: int) -> int:
+        total = 0
+        for file in (each for each in self.path.rglob("*") if each.is_file()):
+            total += file.stat().st_size
+            if total >= enough:  # the first chunks tell
+                break
+        return total
 
     def _read(self, box: Box) -> np.ndarray:
         array, axes, _ = self._file

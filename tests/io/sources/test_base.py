@@ -363,6 +363,27 @@ def test_a_missing_file_and_a_folder_are_told_apart(tmp_path):
         open_source(tmp_path / "a.tif")
 
 
+def test_a_link_to_nothing_is_said_to_be_one(tmp_path):
+    (tmp_path / "a.tif").symlink_to("gone.tif")
+    (tmp_path / "b.tif").symlink_to("b.tif")
+    for name, target in (("a.tif", "gone.tif"), ("b.tif", "b.tif")):
+        with pytest.raises(FileNotFoundError, match=rf"{name} is a link to {target}, which does not exist"):
+            open_source(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["a\0b.tif", "a" * 300 + ".tif", "a.tif/b.tif"])
+def test_a_name_that_no_file_can_have_is_not_there(tmp_path, name):
+    (tmp_path / "a.tif").touch()
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        open_source(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["größe µm.tif", "a%20b [1] {x}.tif", "-a.tif", "切片.tif"])
+def test_any_name_that_a_file_can_have_will_do(tmp_path, name):
+    tifffile.imwrite(tmp_path / name, np.zeros((5, 6), np.uint8))
+    assert open_source(tmp_path / name).info.shape == (1, 5, 6)
+
+
 def test_a_file_that_may_not_be_read_is_refused(tmp_path, monkeypatch):
     (tmp_path / "a.tif").write_bytes(b"x")
     monkeypatch.setattr(os, "access", lambda path, mode: False)  # the super-user may read everything

@@ -5,6 +5,7 @@ import pytest
 import tifffile
 from image_arrays import stack, whole
 from PIL import Image
+from raw_tiff import page, write_tiff
 
 from monai_unet.io import open_image, open_source, read_image, read_stack
 
@@ -51,34 +52,14 @@ def test_a_tiff_is_read_by_its_numbers_and_by_box(tmp_path, options):
 @pytest.mark.parametrize("bits", [1, 2, 4])
 def test_packed_numbers_of_a_tiff_are_unpacked(tmp_path, bits):
     numbers = stack((20, 33), np.uint8) >> (8 - bits)
-    tifffile.imwrite(tmp_path / "b.tif", numbers, bitspersample=bits, photometric="minisblack", metadata=None)
-    with_table(tmp_path / "b.tif", tmp_path / "a.tif", np.arange(3 * 2**bits, dtype=np.uint16))
+    packed = np.packbits(np.unpackbits(numbers[..., None], axis=-1)[..., -bits:].reshape(20, -1), axis=-1)
+    table = {320: np.arange(3 * 2**bits)}
+    write_tiff(
+        tmp_path / "a.tif", {**page(20, 33, bits=bits, photometric=3, num_bytes=packed.size), **table}, packed.tobytes()
+    )
     source = open_source(tmp_path / "a.tif")
     assert source.info.colour_table
     assert np.array_equal(source.read(whole(source))[0, 0], numbers)
-
-
-def with_table(grey, path, table):
-    """The grey file's bytes with a colour table: tifffile writes one for 8 and 16 bits only."""
-    with tifffile.TiffFile(grey) as file:
-        page = file.pages[0]
-        bits, data = page.bitspersample, page.parent.filehandle
-        data.seek(page.dataoffsets[0])
-        strip = data.read(page.databytecounts[0])
-        height, width = page.shape
-    start = 8 + len(strip) + len(strip) % 2
-    tags = [
-        *[(256, 4, 1, width), (257, 4, 1, height), (258, 3, 1, bits), (259, 3, 1, 1), (262, 3, 1, 3)],
-        *[(273, 4, 1, 8), (277, 3, 1, 1), (278, 4, 1, height), (279, 4, 1, len(strip))],
-        (320, 3, len(table), start + 2 + 10 * 12 + 4),
-    ]
-    entries = b"".join(
-        np.array([tag, kind], "<u2").tobytes() + np.array([count, value], "<u4").tobytes()
-        for tag, kind, count, value in tags
-    )
-    header = b"II*\0" + np.uint32(start).tobytes()
-    directory = np.uint16(len(tags)).tobytes() + entries + bytes(4)
-    path.write_bytes(header + strip.ljust(start - 8, b"\0") + directory + table.tobytes())
 
 
 def test_16_bits_of_numbers_stay_16_bits(tmp_path):
