@@ -63,6 +63,7 @@ class ImageInfo:
         affine: of a NIfTI, 4 x 4, from voxels (x, y, z) to millimetres or the file's unit; None of other formats.
         colour_table: the file has a table (a palette, a LUT) that gives each number another colour or grey value. The
             numbers are what `read` returns: right for labels, but no grey values.
+        separate_channels: each channel lies in a plane of its own, as sections do, and may be a section.
     """
 
     path: Path
@@ -74,6 +75,7 @@ class ImageInfo:
     unit: str | None = None
     affine: np.ndarray | None = None
     colour_table: bool = False
+    separate_channels: bool = False
 
 
 def sound_spacing(spacing: tuple[float, float, float] | None) -> tuple[float, float, float] | None:

@@ -62,6 +62,7 @@ class TiffSource(ImageSource):
             layout.spacing,
             layout.unit,
             colour_table=layout.colour_table,
+            separate_channels=len(layout.pages) > 1 or layout.pages[0][0].planarconfig == 2,
         )
 
     def _read(self, box: Box) -> np.ndarray:
