@@ -16,6 +16,7 @@ from monai_unet import __version__
 
 _ISBI2012_OUT = Path("datasets/isbi2012/data")
 _SYNTHETIC_OUT = Path("datasets/synthetic/data")
+_INTERRUPTED = 130  # as shells have it
 _TRAIN = "python -m monai.bundle run training --config_file"
 
 
@@ -42,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         print("monai-unet: interrupted", file=sys.stderr)
-        return 130
+        return _INTERRUPTED
     return 0
 
 
@@ -161,6 +162,7 @@ def _add_predict(commands: argparse._SubParsersAction, common: argparse.Argument
 def _predict(args: argparse.Namespace) -> None:
     from monai_unet.prediction.out_of_core import predict
 
+    _end_at_once("interrupted; what was predicted is kept, and the same command goes on")
     out = predict(
         args.image,
         args.out,
@@ -177,6 +179,26 @@ def _predict(args: argparse.Namespace) -> None:
         device=args.device,
     )
     print(f"{args.output} of {args.image}: {out}")
+
+
+def _end_at_once(line: str) -> None:
+    """At Ctrl-C, say a line, and end within a second, though a tile is being computed that cannot be stopped."""
+    import os
+    import signal
+    import threading
+
+    def stop(*args: object) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        print(f"\nmonai-unet: {line}", file=sys.stderr, flush=True)
+        timer = threading.Timer(1.0, os._exit, [_INTERRUPTED])
+        timer.daemon = True
+        timer.start()
+        sys.exit(_INTERRUPTED)
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, stop)
+        # of worker processes, whose semaphores are then not freed one by one
+        os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker:UserWarning")
 
 
 def _add_score(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:

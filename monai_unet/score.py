@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from skimage.measure import label as connected_parts
 
-from monai_unet.io import read_stack, written_aside
-from monai_unet.metrics.frames import as_array, sections
+from monai_unet.io import written_aside
+from monai_unet.metrics.frames import as_arrays, is_folder, sections
 from monai_unet.metrics.isbi2012 import THRESHOLDS, checked_probabilities, isbi2012_scores
 from monai_unet.metrics.overlaps import checked_ids
 from monai_unet.metrics.section_statistics import SCORES
@@ -27,7 +27,7 @@ def isbi_report(
     """The scores of the ISBI 2012 challenge for two stacks.
 
     Args:
-        labels: inside a cell where not 0; a TIFF, or any other file that `read_stack` takes.
+        labels: inside a cell where not 0; a file, as `read_stack` takes it.
         proposal: probability of "inside", floating point; the same.
         thresholds: the organisers' ten when None.
         warping: False leaves out the two warping scores, which need numba.
@@ -43,9 +43,9 @@ def isbi_report(
     """
     thresholds = THRESHOLDS if thresholds is None else tuple(thresholds)
     for path in (labels, proposal):
-        if _is_folder(path):
+        if is_folder(path):
             raise ValueError(f"{path} is a folder; the metric isbi takes two stacks, such as TIFF files")
-    stacks = _stack(labels), _stack(proposal)
+    stacks = as_arrays(labels, proposal)
     try:
         scores = isbi2012_scores(*stacks, thresholds, warping)
     except TypeError as error:
@@ -185,33 +185,24 @@ def _aligned(rows: Sequence[tuple[str, ...]]) -> str:
     return "\n".join(lines)
 
 
-def _is_folder(path: str | Path) -> bool:
-    return Path(path).is_dir() and Path(path).suffix.lower() != ".zarr"
-
-
 def _sections(labels: str | Path, proposal: str | Path) -> list[tuple[str, np.ndarray, np.ndarray]]:
-    forms = [path if _is_folder(path) else _stack(path) for path in (labels, proposal)]
-    if all(isinstance(form, np.ndarray) for form in forms):
-        try:
-            return list(sections(*forms))
-        except ValueError as error:
-            raise ValueError(f"{labels} and {proposal}: {error}") from error
-    return list(sections(str(labels), str(proposal)))  # errors name the files
-
-
-def _stack(path: str | Path) -> np.ndarray:
-    """The sections of a file, (D, H, W)."""
-    if not Path(path).name.lower().endswith((".tif", ".tiff")):
-        return read_stack(path)
-    stack = as_array(path)  # ImageJ's stacks may call their sections channels, which `read_stack` refuses
-    return stack[None] if stack.ndim == 2 else stack
+    if is_folder(labels) or is_folder(proposal):
+        return list(sections(labels, proposal))  # errors name the files
+    stacks = as_arrays(labels, proposal)
+    try:
+        return list(sections(*stacks))
+    except ValueError as error:
+        raise ValueError(f"{labels} and {proposal}: {error}") from error
 
 
 def _ids(where: str, ids: np.ndarray) -> np.ndarray:
     try:
-        return checked_ids("values", ids)
+        checked_ids("values", ids)
+        if ids.min(initial=0) < 0:
+            raise ValueError(f"values down to {ids.min()}; expected 0 where there is none, and 1 or more in each")
     except (TypeError, ValueError) as error:
         raise ValueError(f"{where}: {error}") from error
+    return ids
 
 
 def _instances(where: str, probability: np.ndarray, threshold: float, min_size: int) -> np.ndarray:

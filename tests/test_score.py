@@ -1,6 +1,7 @@
 import json
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 import tifffile
@@ -251,3 +252,48 @@ def test_seg_refuses_what_it_cannot_compare(capsys, cells):
     assert "min_size is -1" in fails(capsys, labels, probability, "--metric", "seg", "--min-size", "-1")
     Path("folder").mkdir()
     assert "folder, are a folder" in fails(capsys, labels, "folder", "--metric", "seg")
+
+
+# files are read as by every other command
+
+
+def test_labels_in_colour_are_refused(capsys, cells):
+    tifffile.imwrite("labels.tif", np.stack([cells[0][0].astype(np.uint8)] * 3, -1), photometric="rgb")
+    error = fails(capsys, "labels.tif", write("objects.tif", cells[1][0]), "--metric", "seg")
+    assert "labels.tif has the shape (10, 14, 3); expected grey sections" in error
+
+
+def test_white_as_zero_is_refused(capsys, maps):
+    tifffile.imwrite("labels.tif", 255 - maps[0], photometric="miniswhite")
+    error = fails(capsys, "labels.tif", write("map.tif", maps[1]), "--metric", "isbi", "--no-warping")
+    assert "labels.tif cannot be read as an image: it is stored with white as 0" in error
+
+
+def test_sections_that_imagej_calls_channels_are_sections(capsys, cells):
+    tifffile.imwrite("labels.tif", cells[0], imagej=True, metadata={"axes": "CYX"})
+    assert tifffile.TiffFile("labels.tif").series[0].axes == "CYX"
+    code, out, _ = run(capsys, "labels.tif", write("objects.tif", cells[1]), "--metric", "seg")
+    assert (code, words_of_line(out, "SEG")[1]) == (0, f"{seg_score(*cells).seg:.6f}")
+
+
+def test_a_proposal_of_mirrored_axes_is_put_onto_the_labels(capsys, cells):
+    nibabel.save(nibabel.Nifti1Image(cells[0].T, np.eye(4)), "labels.nii")
+    mirrored = np.array([[-1, 0, 0, 13], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]])
+    nibabel.save(nibabel.Nifti1Image(cells[1].T[::-1], mirrored), "objects.nii")
+    code, out, _ = run(capsys, "labels.nii", "objects.nii", "--metric", "seg")
+    assert (code, words_of_line(out, "SEG")[1]) == (0, f"{seg_score(*cells).seg:.6f}")
+
+
+@pytest.mark.parametrize("metric", ["isbi", "seg"])
+def test_a_proposal_that_lies_elsewhere_is_refused(capsys, cells, metric):
+    nibabel.save(nibabel.Nifti1Image(cells[0].T, np.eye(4)), "labels.nii")
+    nibabel.save(nibabel.Nifti1Image(cells[1].T, np.diag([2.0, 2, 2, 1])), "objects.nii")
+    error = fails(capsys, "labels.nii", "objects.nii", "--metric", metric)
+    assert "objects.nii does not lie where labels.nii does" in error
+
+
+@pytest.mark.parametrize("negative", [0, 1])
+def test_negative_numbers_are_no_cells(capsys, cells, negative):
+    stacks = [-part.astype(np.int32) if part is cells[negative] else part for part in cells]
+    files = [write(name, stack) for name, stack in zip(("labels.tif", "objects.tif"), stacks, strict=True)]
+    assert "section 0: values down to -" in fails(capsys, *files, "--metric", "seg")

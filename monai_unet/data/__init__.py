@@ -2,7 +2,7 @@
 
 from monai_unet.data.fetch import download, install_files
 from monai_unet.data.isbi2012 import StackSummary, check_isbi2012, default_dataset, prepare_isbi2012
-from monai_unet.data.labelled_files import labelled_files, named, paths, split_files
+from monai_unet.data.labelled_files import labelled_files, named, paths, shared, split_files
 from monai_unet.data.places import datasets_root
 from monai_unet.data.split import check_processes, split_sections
 from monai_unet.data.synthetic import synthetic_sections, write_synthetic
@@ -21,6 +21,7 @@ __all__ = [
     "paths",
     "prepare_isbi2012",
     "safe_extract",
+    "shared",
     "split_files",
     "split_sections",
     "synthetic_sections",

@@ -185,3 +185,11 @@ def named(files: Sequence[dict[str, Any]]) -> str:
         file.get("name", str(file["image"])) + (f" {file['sections']}" if file.get("sections", [0]) != [0] else "")
         for file in files
     )
+
+
+def shared(training: Sequence[dict[str, Any]], validation: Sequence[dict[str, Any]]) -> str:
+    """What has to be said where training and validation share a file, to follow `named`; else nothing."""
+    trained = {str(file["image"]) for file in training}
+    if not any(str(file["image"]) in trained for file in validation):
+        return ""
+    return ", of the same file as training sections, which look alike: expect lower scores on another image"

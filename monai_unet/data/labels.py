@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +34,26 @@ def whole_labels(labels: np.ndarray, path: str | Path) -> np.ndarray:
     return labels.astype(np.int64)
 
 
-def check_values(values: Sequence[int], instances: bool, classes: Sequence[str], path: str | Path) -> None:
+def known_values(labels: np.ndarray, ignore_label: int | None) -> list[int]:
+    """The different values of a file, ascending, without the one of pixels that are not known."""
+    values = np.unique(labels).tolist()
+    return [value for value in values if value != ignore_label]
+
+
+def mask_background(values: Iterable[Sequence[int]]) -> int:
+    """The value of the background in a folder of masks: the smallest that occurs, as 0 of 0 and 255, or 1 of 1 and 2.
+
+    It has to be one for all files: a mask of one value alone has no cell, or is one all over.
+
+    Args:
+        values: of each file, see `known_values`.
+    """
+    return min((of_file[0] for of_file in values if of_file), default=0)
+
+
+def check_values(
+    values: Sequence[int], instances: bool, classes: Sequence[str], path: str | Path, background: int | None = None
+) -> None:
     """Refuse values that the labels of a file may not have.
 
     Args:
@@ -43,6 +62,7 @@ def check_values(values: Sequence[int], instances: bool, classes: Sequence[str],
             classes may have any two values, as 0 and 255; the larger one is foreground.
         classes: their names, background first.
         path: of the file, for the message.
+        background: of the folder's masks, see `mask_background`.
 
     Raises:
         ValueError: with what is expected and what would work.
@@ -54,6 +74,11 @@ def check_values(values: Sequence[int], instances: bool, classes: Sequence[str],
             f"give --ignore_label {negative[0]}"
         )
     beyond = [value for value in values if value >= len(classes)]
+    if not instances and len(classes) == 2 and len(values) == 2 and background not in (None, values[0]):
+        raise ValueError(
+            f"{path} holds {values[0]} and {values[1]}, and other masks of the folder {background}: expected one value "
+            "for the background in all of them, as 0; write those masks anew that differ"
+        )
     if instances or not beyond or (len(classes) == 2 and len(values) <= 2):
         return
     if len(classes) == 2:
@@ -67,7 +92,9 @@ def check_values(values: Sequence[int], instances: bool, classes: Sequence[str],
     )
 
 
-def class_map(labels: np.ndarray, known: np.ndarray, instances: bool, num_classes: int) -> np.ndarray:
+def class_map(
+    labels: np.ndarray, known: np.ndarray, instances: bool, num_classes: int, background: int | None = None
+) -> np.ndarray:
     """The class of each pixel of a file, of values that have been checked; 0 where it is not known.
 
     Args:
@@ -75,16 +102,16 @@ def class_map(labels: np.ndarray, known: np.ndarray, instances: bool, num_classe
         known: whether a pixel's label counts, same shape.
         instances: see `check_values`.
         num_classes: of a map of classes.
+        background: of the folder's masks, see `mask_background`; of this file alone when None.
 
     Returns:
         int64, same shape.
     """
     if instances:
         return ((labels > 0) & known).astype(np.int64)
-    values = np.unique(labels[known])
-    if num_classes == 2 and len(values) <= 2:
-        inside = max(int(values[-1]), 1) if len(values) else 1
-        return ((labels == inside) & known).astype(np.int64)
+    if num_classes == 2:
+        background = labels[known].min(initial=np.iinfo(np.int64).max) if background is None else background
+        return ((labels != background) & known).astype(np.int64)
     return np.where(known, labels, 0)
 
 

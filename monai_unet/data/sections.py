@@ -11,8 +11,8 @@ import torch
 from monai.data import CacheDataset
 from scipy import ndimage
 
-from monai_unet.data.labels import cells_of, check_values, class_map, whole_labels
-from monai_unet.io import read_image, read_stack
+from monai_unet.data.labels import cells_of, check_values, class_map, known_values, mask_background, whole_labels
+from monai_unet.io import read_image, read_onto, read_stack
 
 _BESIDE = 6  # pixels around a labelled cell that are known to be background, wherever it lies
 
@@ -25,6 +25,7 @@ def read_labelled_sections(
     ignore_label: int | None = None,
     partly_annotated: bool = False,
     unknown_rim: int = 0,
+    background: int | None = None,
 ) -> list[dict[str, torch.Tensor | str]]:
     """The sections of an image file and of the label file that belongs to it.
 
@@ -38,6 +39,7 @@ def read_labelled_sections(
         partly_annotated: only some cells are labelled, so the background is unknown.
         unknown_rim: pixels from the image's edge within which cells need not be labelled, as outside the Cell Tracking
             Challenge's field of interest: what is not in a labelled cell or within 6 pixels of one is unknown there.
+        background: the value of background in masks, see `background_of`; the smallest of this file when left out.
 
     Returns:
         A dictionary per section: `image` float32 (1, H, W); `label` float32 (1, H, W), the class, 1 inside cells and 0
@@ -48,17 +50,11 @@ def read_labelled_sections(
     Raises:
         FileNotFoundError, ValueError: when a file cannot be used; the message names it.
     """
-    pixels, labels = read_image(image), read_stack(label)
-    if pixels.shape != labels.shape:
-        raise ValueError(
-            f"{image} has the shape {pixels.shape} and its labels {label} have {labels.shape}; "
-            "expected one label pixel per image pixel, section by section"
-        )
-    labels = whole_labels(labels, label)
+    pixels, labels = read_image(image), whole_labels(read_onto(label, image), label)
     known = np.ones(labels.shape, bool) if ignore_label is None else labels != ignore_label
     names = ("background", *(f"class {index}" for index in range(1, num_classes)))
-    check_values(np.unique(labels[known]).tolist(), instances, names, label)
-    classes = class_map(labels, known, instances, num_classes)
+    check_values(known_values(labels, ignore_label), instances, names, label, background)
+    classes = class_map(labels, known, instances, num_classes, background)
     cells = np.stack([cells_of(*section, instances) for section in zip(labels, classes, strict=True)])
     ignore = ~known | (cells == 0) if partly_annotated else ~known
     if unknown_rim:
@@ -73,6 +69,18 @@ def read_labelled_sections(
         }
         for index in range(len(pixels))
     ]
+
+
+def background_of(files: Iterable[Mapping[str, Any]], ignore_label: int | None = None) -> int:
+    """The value of background in the masks of a folder; reads all its labels.
+
+    Args:
+        files: with a "label" each, as `labelled_files` gives them.
+        ignore_label: as in `read_labelled_sections`.
+    """
+    return mask_background(
+        known_values(whole_labels(read_stack(file["label"]), file["label"]), ignore_label) for file in files
+    )
 
 
 def can_tell(dataset: Iterable[Mapping[str, Any]]) -> bool:
@@ -116,6 +124,8 @@ class SectionDataset(CacheDataset):
             name those to use, counted from 0; all when left out. `"partly_annotated"` as in `read_labelled_sections`.
         transform: applied to a section as `read_labelled_sections` gives it; random transforms come last.
         instances, num_classes, ignore_label, unknown_rim: what the label files hold, see `read_labelled_sections`.
+        folder: all labelled files of the folder that `data` is a part of: which value of masks is background is decided
+            over all of them, as a part may have no cell. `data` itself when left out.
         progress: show a bar while the sections are prepared.
 
     Raises:
@@ -130,8 +140,11 @@ class SectionDataset(CacheDataset):
         num_classes: int = 2,
         ignore_label: int | None = None,
         unknown_rim: int = 0,
+        folder: Sequence[Mapping[str, Any]] | None = None,
         progress: bool = False,
     ) -> None:
+        is_mask = not instances and num_classes == 2
+        background = background_of(data if folder is None else folder, ignore_label) if is_mask else None
         chosen: list[dict[str, Any]] = []
         for files in data:
             found = read_labelled_sections(
@@ -142,6 +155,7 @@ class SectionDataset(CacheDataset):
                 ignore_label,
                 files.get("partly_annotated", False),
                 unknown_rim,
+                background,
             )
             indices = files.get("sections", range(len(found)))
             missing = [index for index in indices if not 0 <= index < len(found)]

@@ -7,6 +7,8 @@ Readers and writers of a format import its package when they are used: `monai_un
 from monai_unet.io.atomic import folder_written_aside, remove_leftovers, written_aside
 from monai_unet.io.fingerprint import fingerprint
 from monai_unet.io.found_values import found_file, found_in_words, found_value, read_found, write_found
+from monai_unet.io.grid import read_onto
+from monai_unet.io.lock import one_writer
 from monai_unet.io.sources import SOURCE_SUFFIXES, Box, ImageInfo, ImageSource, check_finite, open_image, open_source
 from monai_unet.io.stack import READ_SUFFIXES, count_sections, image_files, read_image, read_stack, stem
 
@@ -24,10 +26,12 @@ __all__ = [
     "found_in_words",
     "found_value",
     "image_files",
+    "one_writer",
     "open_image",
     "open_source",
     "read_found",
     "read_image",
+    "read_onto",
     "read_stack",
     "remove_leftovers",
     "stem",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import platform
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -18,7 +20,8 @@ def written_aside(path: str | os.PathLike[str]) -> Iterator[Path]:
     """A temporary path in the folder of `path`; renamed to `path` when the block ends well, removed when it does not.
 
     The temporary name keeps every suffix (`x.nii.gz`), since writers choose the format by it. The folder is made
-    when it is missing. What stood at `path` is replaced in one step, or left as it was.
+    when it is missing. What stood at `path` is replaced in one step, or left as it was. What a killed process left of
+    writing it is removed.
 
     Example:
         >>> with written_aside("build/mask.tif") as temporary:  # doctest: +SKIP
@@ -26,6 +29,7 @@ def written_aside(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(path)
     suffixes = "".join(path.suffixes)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=_prefix(path), suffix=suffixes)
     os.close(handle)
@@ -49,6 +53,7 @@ def folder_written_aside(path: str | os.PathLike[str]) -> Iterator[Path]:
     if os.path.lexists(path):
         raise FileExistsError(f"{path} exists; remove it, or choose another folder")
     path.parent.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(path)
     temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=_prefix(path)))
     try:
         yield temporary
@@ -59,11 +64,52 @@ def folder_written_aside(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise
 
 
+@contextmanager
+def scratch_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A folder beside `path` for what is needed until `path` is written; removed when the block ends."""
+    path = Path(path)
+    remove_leftovers(path)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=_prefix(path)) as folder:
+        yield Path(folder)
+
+
+def discard(folder: str | os.PathLike[str]) -> None:
+    """Remove a folder in one step, as others see it: what a killed process leaves of it has another name."""
+    with scratch_folder(folder) as scratch:
+        Path(folder).rename(scratch / "discarded")
+
+
 def remove_leftovers(path: str | os.PathLike[str]) -> None:
-    """Remove what killed runs left of writing to `path`; only while nobody writes to it."""
-    for leftover in Path(path).parent.glob(f"{_prefix(path)}*"):
-        leftover.unlink(missing_ok=True)
+    """Remove what killed processes of this machine left of writing `path`; of those that still run, nothing."""
+    if os.name == "nt":  # where looking for a process by its number could end it
+        return
+    name = re.compile(rf"{re.escape(_stem(path))}(\d+)@{re.escape(_host())}-.*")
+    with os.scandir(Path(path).parent) as entries:
+        left = [entry for entry in entries if (found := name.fullmatch(entry.name)) and not _is_running(int(found[1]))]
+    for entry in left:
+        if entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry, ignore_errors=True)
+        else:
+            Path(entry).unlink(missing_ok=True)
 
 
 def _prefix(path: str | os.PathLike[str]) -> str:
-    return f".writing-{Path(path).name}-"
+    return f"{_stem(path)}{os.getpid()}@{_host()}-"
+
+
+def _stem(path: str | os.PathLike[str]) -> str:
+    return f".writing-{Path(path).name[:100]}-"
+
+
+def _host() -> str:
+    return re.sub(r"[^\w.-]", "_", platform.node())[:40]
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True

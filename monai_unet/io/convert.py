@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import gzip
 import itertools
-import json
 import math
 import os
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
+from xml.etree import ElementTree
 
 import numpy as np
 
 from monai_unet.io.atomic import written_aside
 from monai_unet.io.sources import METRES
 from monai_unet.io.sources.nifti import NIFTI_UNITS
+from monai_unet.io.sources.tiff import OME_PIXEL
 from monai_unet.io.zarr_store import PredictionStore
 
+_OURS = "monai-unet"
 _TILE = 512  # pixels; what viewers of large images read at once
 _BIG = 2**32 - 2**25  # bytes; above, offsets of the classic TIFF overflow
 _OME_UNITS = {
@@ -50,9 +51,8 @@ def to_ome_tiff(store: PredictionStore | str | os.PathLike[str], path: str | os.
     dtype = {"float16": "float32", "int64": "uint32", "uint64": "uint32"}.get(store.dtype.name, store.dtype.name)
     *_, height, width = store.shape
     tile = tuple(min(_TILE, math.ceil(size / 16) * 16) for size in (height, width))  # TIFF wants multiples of 16
-    # tifffile would draw a random one, and the same values should give the same bytes
-    name = uuid.uuid5(uuid.NAMESPACE_URL, json.dumps([store.path.name, store.settings], sort_keys=True))
-    metadata: dict[str, Any] = {"axes": store.axes.upper(), "UUID": f"urn:uuid:{name}"}
+    # tifffile would draw a random UUID, and the same values should give the same bytes
+    metadata: dict[str, Any] = {"axes": store.axes.upper(), "UUID": f"urn:uuid:{store.identity}"}
     if store.channel_names:
         names = list(store.channel_names)
         metadata["Channel"] = {"Name": names if "c" in store.axes else names[0]}
@@ -60,6 +60,8 @@ def to_ome_tiff(store: PredictionStore | str | os.PathLike[str], path: str | os.
         metadata[f"PhysicalSize{axis.upper()}"] = size
         if store.unit:
             metadata[f"PhysicalSize{axis.upper()}Unit"] = _OME_UNITS[store.unit]
+    if store.origin:
+        metadata["Plane"] = _positions(store)
     big = math.prod(store.shape) * np.dtype(dtype).itemsize > _BIG
     with written_aside(path) as temporary, tifffile.TiffWriter(temporary, ome=True, bigtiff=big) as tiff:
         tiff.write(
@@ -102,6 +104,22 @@ def to_nifti(
             file.write(band.data)
 
 
+def identity_of(path: str | os.PathLike[str]) -> str | None:
+    """The identity of the store that a file was made of; None of a file that was not made here."""
+    import nibabel
+    import tifffile
+
+    try:
+        if ".nii" in Path(path).name.lower():
+            header: Any = nibabel.load(path).header
+            ours, _, name = header["descrip"].item().decode().partition(" ")
+            return name if ours == _OURS else None
+        with tifffile.TiffFile(path) as tiff:
+            return ElementTree.fromstring(tiff.ome_metadata or "").get("UUID", "").removeprefix("urn:uuid:")
+    except Exception:  # whatever it is, it is none of ours
+        return None
+
+
 def _nifti_header(store: PredictionStore, affine: np.ndarray | None) -> tuple[Any, np.dtype]:
     import nibabel
 
@@ -120,15 +138,18 @@ def _nifti_header(store: PredictionStore, affine: np.ndarray | None) -> tuple[An
         affine = store.affine
     if affine is None:
         spacing = _spacing(store)
-        if unit is not None and unit not in NIFTI_UNITS:  # nanometres, say
-            spacing = {axis: size * METRES[unit] / METRES["micrometer"] for axis, size in spacing.items()}
-            unit = "micrometer"
         affine = np.diag([*(spacing.get(axis, 1.0) for axis in "xyz"), 1.0])
+        origin = dict(zip(store.axes.replace("c", ""), store.origin or (), strict=False))
+        affine[:3, 3] = [origin.get(axis, 0.0) for axis in "xyz"]
+    if unit is not None and unit not in NIFTI_UNITS:  # nanometres, say
+        affine = np.diag([METRES[unit] / METRES["micrometer"]] * 3 + [1.0]) @ affine
+        unit = "micrometer"
     # as nibabel itself records the affine of a new image
     header.set_sform(affine, code="aligned")
     header.set_qform(affine, code="unknown")
     if unit is not None:
         header.set_xyzt_units(xyz=NIFTI_UNITS[unit])
+    header["descrip"] = f"{_OURS} {store.identity}"
     header.set_data_offset(header.single_vox_offset)
     return header, np.dtype(dtype)
 
@@ -176,6 +197,20 @@ def _spacing(store: PredictionStore) -> dict[str, float]:
     """Size of a pixel by the letter of the axis; empty when it is not known."""
     axes = store.axes.replace("c", "")
     return dict(zip(axes, store.spacing, strict=True)) if store.spacing else {}
+
+
+def _positions(store: PredictionStore) -> dict[str, list[Any]]:
+    """Where each plane lies, as tifffile takes it."""
+    assert store.origin is not None
+    *outer, _, _ = store.shape
+    planes = list(np.ndindex(*outer))
+    spacing = _spacing(store)
+    positions: dict[str, list[Any]] = {}
+    for axis, place in zip(store.axes.replace("c", ""), store.origin, strict=True):
+        steps = [plane[store.axes.index("z")] if axis == "z" else 0 for plane in planes]
+        positions[f"Position{axis.upper()}"] = [place + step * spacing.get(axis, 1.0) for step in steps]
+        positions[f"Position{axis.upper()}Unit"] = [_OME_UNITS.get(store.unit or "", OME_PIXEL)] * len(planes)
+    return positions
 
 
 def _finished(store: PredictionStore | str | os.PathLike[str]) -> PredictionStore:

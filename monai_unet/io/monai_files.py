@@ -7,20 +7,21 @@ refuses a damaged NIfTI, `LoadImage` goes on to ITK, which fills up with zeros.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from monai.config import DtypeLike, NdarrayOrTensor, PathLike
+from monai.config import DtypeLike, KeysCollection, NdarrayOrTensor, PathLike
 from monai.data import ImageReader, ImageWriter, NibabelWriter
 from monai.data.utils import is_supported_format
+from monai.transforms import SaveImaged
 from monai.utils import ImageMetaKey, MetaKeys, SpaceKeys, convert_data_type, ensure_tuple
 
 from monai_unet.io.atomic import written_aside
 from monai_unet.io.sources import open_source
 from monai_unet.io.sources.nifti import NIFTI_UNITS
-from monai_unet.io.stack import READ_SUFFIXES, image_files, read_image, stem
+from monai_unet.io.stack import READ_SUFFIXES, WRITTEN_BY, read_image, stem
 
 UNIT = "unit"
 """In an image's metadata: of its affine, as NGFF names it."""
@@ -99,7 +100,9 @@ class TiffWriter(ImageWriter):
         super().write(filename, verbose=verbose)
         array = np.ascontiguousarray(self.data_obj, dtype=self.output_dtype)
         with written_aside(filename) as temporary:
-            tifffile.imwrite(temporary, array, photometric="minisblack", compression="zlib", metadata=None)
+            tifffile.imwrite(
+                temporary, array, photometric="minisblack", compression="zlib", metadata=None, software=WRITTEN_BY
+            )
 
 
 class NiftiWriter(NibabelWriter):
@@ -127,6 +130,7 @@ class NiftiWriter(NibabelWriter):
         image = super().create_backend_obj(*args, **kwargs)
         if self.unit in NIFTI_UNITS:
             image.header.set_xyzt_units(xyz=NIFTI_UNITS[self.unit])
+        image.header["descrip"] = WRITTEN_BY
         return image
 
     def write(self, filename: PathLike, verbose: bool = False, **obj_kwargs: Any) -> None:
@@ -145,18 +149,42 @@ def check_range(array: np.ndarray, dtype: DtypeLike) -> None:
         )
 
 
-def output_ext(input_dir: str | Path) -> str:
-    """How results are written: ".nii.gz" where the first image of a folder, or the one named, has an affine.
+class SaveSectionsd(SaveImaged):
+    """MONAI's `SaveImaged`, with the writers above, each result in the kind of file of its image.
 
-    Otherwise ".tif".
+    Args:
+        keys: of the results.
+        output_ext: of all results, ".tif", ".nii" or ".nii.gz"; when left out, ".tif" of TIFF and PNG, and ".nii.gz" of
+            what has an affine.
+        options: of `SaveImaged`.
 
-    A folder that is not there gives ".tif": MONAI Label builds the transforms without one.
+    Raises:
+        ValueError: for another ending.
     """
-    try:
-        first = image_files(input_dir)[0]
-    except FileNotFoundError:
-        return ".tif"
-    return ".nii.gz" if is_supported_format(first, ["nii", "nii.gz", "mha", "mhd", "nrrd"]) else ".tif"
+
+    def __init__(self, keys: KeysCollection, output_ext: str | None = None, **options: Any) -> None:
+        endings = (".tif", ".nii.gz") if output_ext is None else (output_ext,)
+        if not set(endings) <= set(_WRITERS):
+            raise ValueError(f"output_ext {output_ext!r}: one of {', '.join(_WRITERS)}")
+        self._savers = [
+            SaveImaged(keys, output_ext=ending, writer=_WRITERS[ending], separate_folder=False, **options).saver
+            for ending in endings
+        ]
+        super().__init__(keys, output_ext=endings[0], writer=_WRITERS[endings[0]], separate_folder=False, **options)
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Write the results."""
+        image = str(data[self.keys[0]].meta[ImageMetaKey.FILENAME_OR_OBJ])
+        self.saver = self._savers[0 if is_supported_format(image, ["tif", "tiff", "png"]) else -1]
+        return super().__call__(data)
+
+
+_WRITERS: dict[str, type[ImageWriter]] = {
+    ".tif": TiffWriter,
+    ".tiff": TiffWriter,
+    ".nii": NiftiWriter,
+    ".nii.gz": NiftiWriter,
+}
 
 
 def challenge_name(meta_dict: Mapping, saver: Any) -> dict[str, Any]:

@@ -8,10 +8,16 @@ import os
 import re
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from monai_unet.io.sources import ImageInfo, ImageSource, open_image, open_source
+
+WRITTEN_BY = "monai-unet"
+"""In the metadata of the files that inference writes."""
+
+_RESULT = re.compile(r"(.+?)_(?:probability(?:_[\w-]+)?|label|instances)")
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +26,7 @@ _COMPANIONS = (".raw", ".zraw")  # the pixels of an .mhd
 _SUFFIX = re.compile(r"\.(tiff?|nii|nii\.gz|png|mha|mhd|nrrd)$", re.IGNORECASE)
 
 
-def read_stack(path: str | Path) -> np.ndarray:
+def read_stack(path: str | os.PathLike[str]) -> np.ndarray:
     """The sections of a file with one number per pixel, labels say; `read_image` is for grey values.
 
     Args:
@@ -97,11 +103,17 @@ def _memory() -> float:
         return math.inf
 
 
-def image_files(path: str | Path) -> list[str]:
+def image_files(path: str | Path, results_in: str | Path | None = None) -> list[str]:
     """The image files of a folder in the order of their names, or the one file that was named.
+
+    Args:
+        path: the folder or file.
+        results_in: where the results of inference go. If that is the folder itself, results of an earlier run are no
+            images.
 
     Raises:
         FileNotFoundError: when there is no such folder or file, or no image in the folder.
+        ValueError: when results would overwrite each other, or a file that is not one of them.
     """
     path = Path(path)
     if path.is_file():
@@ -109,15 +121,48 @@ def image_files(path: str | Path) -> list[str]:
     if not path.is_dir():
         raise FileNotFoundError(f"{path} does not exist; expected an image file or a folder of images")
     files = list_images(path)
+    if results_in is not None and Path(results_in).resolve() == path.resolve():
+        files = _without_results(files)
     if not files:
         raise FileNotFoundError(f"{path} holds no image; expected {', '.join(READ_SUFFIXES)}")
-    stems = [stem(file) for file in files]
-    twice = sorted({stem for stem in stems if stems.count(stem) > 1})
+    stems = [stem(file).lower() for file in files]  # a disk may not tell a.tif from A.tif
+    twice = [file for file, name in zip(files, stems, strict=True) if stems.count(name) > 1]
     if twice:
         raise ValueError(
-            f"{path} holds several images named {', '.join(twice)}: their results would overwrite each other"
+            f"{', '.join(twice)} have one name, and their results would overwrite each other: rename them, or predict "
+            "them one by one into folders of their own"
         )
     return files
+
+
+def _without_results(files: list[str]) -> list[str]:
+    """Without those that inference writes of others among them."""
+    stems = {stem(file) for file in files}
+    images = []
+    for file in files:
+        result = _RESULT.fullmatch(stem(file))
+        of_film = re.fullmatch(r"mask(\d{3,})", stem(file))
+        if not (result and result[1] in stems) and not (of_film and f"t{of_film[1]}" in stems):
+            images.append(file)
+        elif not _is_result(file):
+            raise ValueError(
+                f"{file} lies where a result would go, and was not written by monai-unet: give another --output_dir"
+            )
+    return images
+
+
+def _is_result(path: str) -> bool:
+    import nibabel
+    import tifffile
+
+    try:
+        if path.lower().endswith((".tif", ".tiff")):
+            with tifffile.TiffFile(path) as tiff:
+                return bool(tiff.pages.first.software == WRITTEN_BY)
+        header: Any = nibabel.load(path).header
+        return bool(header["descrip"].item().decode() == WRITTEN_BY)
+    except Exception:  # of whatever it is
+        return False
 
 
 def list_images(folder: Path) -> list[str]:

@@ -10,8 +10,7 @@ import itertools
 import json
 import math
 import os
-import shutil
-import tempfile
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from monai_unet.io.atomic import folder_written_aside
 from monai_unet.io.sources.zarr import import_zarr
 
 ChunkIndex = tuple[int, ...]
@@ -38,7 +38,8 @@ class PredictionStore:
         axes: a letter an axis, of "czyx".
         spacing: size of a pixel along the spatial axes, in their order; None when it is not known.
         unit: of the spacing, as NGFF names it.
-        affine: of the input when it is a NIfTI, for `to_nifti`; else None.
+        origin: place of the first pixel along the spatial axes, in the unit; None when it is not known.
+        affine: of the first pixel when the input has one, for `to_nifti`; else None.
         labels: whether the values are classes or instances, which must not be averaged.
         channel_names: one per channel, or empty.
         settings: what the values were computed with.
@@ -59,9 +60,15 @@ class PredictionStore:
         self.axes: str = layout["axes"]
         self.spacing: tuple[float, ...] | None = layout["spacing"] and tuple(layout["spacing"])
         self.unit: str | None = layout["unit"]
+        self.origin: tuple[float, ...] | None = layout.get("origin") and tuple(layout["origin"])
         self.affine = None if layout["affine"] is None else np.array(layout["affine"])
         self.labels: bool = layout["labels"]
         self.channel_names = tuple(layout["channel_names"])
+
+    @property
+    def identity(self) -> str:
+        """Of the values: the same for all that were computed with the same settings."""
+        return identity(self.settings)
 
     @property
     def grid(self) -> tuple[int, ...]:
@@ -163,6 +170,7 @@ class PredictionStore:
         """NGFF's description of the levels and channels."""
         spacing = iter(self.spacing or (1.0,) * 3)
         sizes = [1.0 if axis == "c" else next(spacing) for axis in self.axes]
+        first = [0.0] * self.axes.count("c") + list(self.origin or [0.0] * len(self.axes.replace("c", "")))
         axes = []
         for axis in self.axes:
             described: dict[str, Any] = {"name": axis, "type": "channel" if axis == "c" else "space"}
@@ -172,8 +180,10 @@ class PredictionStore:
             transforms: list[dict[str, Any]] = [
                 {"type": "scale", "scale": [size * f for size, f in zip(sizes, factor, strict=True)]}
             ]
-            if level and not self.labels:  # the centre of the mean of two pixels lies half a pixel further on
-                shift = [size * (f - 1) / 2 for size, f in zip(sizes, factor, strict=True)]
+            # the centre of the mean of two pixels lies half a pixel further on; of labels, the first one is taken
+            halves = [0.0 if self.labels else size * (f - 1) / 2 for size, f in zip(sizes, factor, strict=True)]
+            shift = [place + half for place, half in zip(first, halves, strict=True)]
+            if any(shift):
                 transforms.append({"type": "translation", "translation": shift})
             datasets.append({"path": str(level), "coordinateTransformations": transforms})
         multiscale = {
@@ -195,6 +205,11 @@ class PredictionStore:
         return {"channels": [{"label": name, "color": "FFFFFF", "active": True, "window": window} for name in names]}
 
 
+def identity(settings: Mapping[str, Any]) -> str:
+    """A UUID of settings, for the files that are made of a store; see `PredictionStore.identity`."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, json.dumps(settings, sort_keys=True)))
+
+
 def create_or_open(
     path: str | os.PathLike[str],
     shape: Sequence[int],
@@ -205,6 +220,7 @@ def create_or_open(
     settings: Mapping[str, Any],
     *,
     unit: str | None = None,
+    origin: Sequence[float] | None = None,
     affine: np.ndarray | None = None,
     labels: bool = False,
     channel_names: Sequence[str] = (),
@@ -221,7 +237,8 @@ def create_or_open(
         spacing: size of a pixel along the spatial axes, in their order, or None; (z, y, x) will do without a z too.
         settings: JSON; whatever the values depend on: image, weights, tile, and so on.
         unit: of the spacing, as NGFF names it: "nanometer".
-        affine: of the input when it is a NIfTI; kept for `to_nifti`.
+        origin: place of the first pixel, in the order and unit of the spacing.
+        affine: of the first pixel, when the input has one; kept for `to_nifti`.
         labels: the values are classes or instances, which must not be averaged.
         channel_names: one per channel.
         version: of NGFF, "0.5" (Zarr 3) or "0.4" (Zarr 2).
@@ -251,6 +268,7 @@ def create_or_open(
         "axes": axes,
         "spacing": None if spacing is None else [float(size) for size in spacing][-len(axes.replace("c", "")) :],
         "unit": unit,
+        "origin": None if origin is None else [float(place) for place in origin][-len(axes.replace("c", "")) :],
         "affine": None if affine is None else np.asarray(affine, float).tolist(),
         "labels": labels,
         "channel_names": list(channel_names),
@@ -281,23 +299,15 @@ def create_or_open(
 def _create(zarr: Any, path: Path, ours: Mapping[str, Any]) -> None:
     """Make the empty store aside and rename it, so that a killed run leaves none without its settings."""
     layout = ours["layout"]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=".writing-"))
     try:
-        group = zarr.create_group(
-            temporary, zarr_format=3 if layout["version"] == "0.5" else 2, attributes={_OURS: ours}
-        )
-        _create_array(group, "0", layout["shape"], layout["chunks"], np.dtype(layout["dtype"]), layout["axes"])
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o777 & ~umask)  # mkdtemp makes private folders; the result is an ordinary one
-        try:
-            temporary.rename(path)
-        except OSError:
-            if not path.is_dir():  # else another process was faster, and the caller compares with what it made
-                raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        with folder_written_aside(path) as temporary:
+            group = zarr.create_group(
+                temporary, zarr_format=3 if layout["version"] == "0.5" else 2, attributes={_OURS: ours}
+            )
+            _create_array(group, "0", layout["shape"], layout["chunks"], np.dtype(layout["dtype"]), layout["axes"])
+    except OSError:
+        if not path.is_dir():  # else another process was faster, and the caller compares with what it made
+            raise
 
 
 def _create_array(

@@ -124,6 +124,8 @@ def _adapt_training(config: dict[str, Any], copy: Path) -> None:
         "_target_": "monai_unet.label.sections.ValidationSections",
         "otherwise": "@train::dataset::data",
     }
+    for part in ("train", "validate"):
+        config[part]["dataset"].pop("folder")  # the server's labels are not in the bundle's folder
     # a few labels, which may be those of the training, choose no values
     handlers = config["train"]["handlers"]
     config["train"]["handlers"] = [each for each in handlers if not each["_target_"].endswith("FindValues")]

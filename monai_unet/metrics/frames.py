@@ -1,4 +1,4 @@
-"""Labels and a proposal, section by section: from arrays, TIFF stacks, or folders of the Cell Tracking Challenge."""
+"""Labels and a proposal, section by section: from arrays, image files, or folders of the Cell Tracking Challenge."""
 
 from __future__ import annotations
 
@@ -9,36 +9,56 @@ from pathlib import Path
 
 import numpy as np
 
+from monai_unet.io import open_source, read_onto, read_stack
+
 _TRUTH, _RESULT = re.compile(r"man_seg(\d+)\.tif"), re.compile(r"mask(\d+)\.tif")
 _TRUTH_OF_VOLUMES = re.compile(r"man_seg_(\d+)_(\d+)\.tif")
 
 
-def as_array(stack: np.ndarray | str | os.PathLike[str]) -> np.ndarray:
-    """The array, or the content of the TIFF file.
+Stack = np.ndarray | str | os.PathLike[str]
+
+
+def as_arrays(labels: Stack, proposal: Stack) -> tuple[np.ndarray, np.ndarray]:
+    """Both as arrays; files are read as by all commands, a proposal on the grid of its labels, see `read_onto`.
+
+    Returns:
+        Labels and proposal, (D, H, W), or (H, W) of a file with one section; an array as it is.
 
     Raises:
         FileNotFoundError: when there is no such file.
-        ValueError: when it cannot be read; the message names it.
+        ValueError: when one cannot be read, holds colours, or they lie elsewhere in space; names the file.
     """
-    if isinstance(stack, str | os.PathLike):
-        import tifffile  # needed for paths only
-
-        try:
-            return tifffile.imread(stack)
-        except OSError:
-            raise
-        except Exception as error:  # the parser and each codec have their own
-            raise ValueError(f"{stack} cannot be read: {error}") from error
-    return np.asarray(stack)
+    arrays = as_array(labels), as_array(proposal)
+    if _has_place(labels) and _has_place(proposal):
+        return arrays[0], _sections_of(read_onto(proposal, labels))  # type: ignore[arg-type]
+    return arrays
 
 
-def sections(
-    labels: np.ndarray | str | os.PathLike[str], proposal: np.ndarray | str | os.PathLike[str]
-) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+def _has_place(stack: Stack) -> bool:
+    return isinstance(stack, str | os.PathLike) and open_source(stack).info.affine is not None
+
+
+def as_array(stack: Stack) -> np.ndarray:
+    """The array, or the sections of the file; errors as `as_arrays` has them."""
+    if not isinstance(stack, str | os.PathLike):
+        return np.asarray(stack)
+    source = open_source(stack)
+    depth, height, width = source.info.shape
+    if depth == 1 < source.info.channels and source.info.samples == 1:  # ImageJ may call the sections of a stack so
+        return source.read((slice(0, 1), slice(0, height), slice(0, width)))[:, 0]
+    return _sections_of(read_stack(stack))
+
+
+def _sections_of(stack: np.ndarray) -> np.ndarray:
+    return stack[0] if len(stack) == 1 else stack
+
+
+def sections(labels: Stack, proposal: Stack) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """The sections of both, in order; of folders the frames that have labels, read one at a time.
 
     Args:
-        labels: shape (H, W) or (D, H, W), sections first; the path of a TIFF stack; or a folder, see `challenge_files`.
+        labels: shape (H, W) or (D, H, W), sections first; the path of an image file; or a folder, see
+            `challenge_files`.
         proposal: the same form, same shape.
 
     Yields:
@@ -52,7 +72,7 @@ def sections(
     """
     if _is_folder(labels) and _is_folder(proposal):
         for name, label_file, proposal_file in challenge_files(labels, proposal):  # type: ignore[arg-type]
-            frame = as_array(label_file), as_array(proposal_file)
+            frame = as_arrays(label_file, proposal_file)
             if frame[0].ndim != 2 or frame[0].shape != frame[1].shape:
                 raise ValueError(
                     f"{label_file} has the shape {frame[0].shape} and {proposal_file} {frame[1].shape}: "
@@ -65,7 +85,7 @@ def sections(
             raise ValueError(
                 f"only the {name}, {one}, are a folder: labels and proposal must both be folders, or neither"
             )
-    labels, proposal = as_array(labels), as_array(proposal)
+    labels, proposal = as_arrays(labels, proposal)
     if labels.shape != proposal.shape or labels.ndim not in (2, 3):
         raise ValueError(
             f"labels of shape {labels.shape} and a proposal of shape {proposal.shape}: "
@@ -121,5 +141,10 @@ def _numbered(folder: Path, name: re.Pattern[str]) -> dict[int, Path]:
     return found
 
 
-def _is_folder(stack: np.ndarray | str | os.PathLike[str]) -> bool:
-    return isinstance(stack, str | os.PathLike) and Path(stack).is_dir()
+def _is_folder(stack: Stack) -> bool:
+    return isinstance(stack, str | os.PathLike) and is_folder(stack)
+
+
+def is_folder(path: str | os.PathLike[str]) -> bool:
+    """Whether there is a folder of frames; a Zarr is an image."""
+    return Path(path).is_dir() and Path(path).suffix.lower() != ".zarr"

@@ -15,7 +15,7 @@ import torch
 from monai.handlers import IgniteMetricHandler
 from monai.metrics import CumulativeIterationMetric
 
-from monai_unet.metrics.frames import as_array
+from monai_unet.metrics.frames import as_arrays
 from monai_unet.metrics.section_metric import buffer_rows
 from monai_unet.metrics.section_statistics import SCORES, section_statistics
 
@@ -225,7 +225,7 @@ def _sections(
     labels: np.ndarray | str | os.PathLike[str], proposal: np.ndarray | str | os.PathLike[str]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Labels as bool and the proposal in at least single precision, both (D, H, W), read and checked."""
-    labels, proposal = as_array(labels), as_array(proposal)
+    labels, proposal = as_arrays(labels, proposal)
     if labels.shape != proposal.shape or labels.ndim not in (2, 3) or labels.size == 0:
         raise ValueError(
             f"labels of shape {labels.shape} and a proposal of shape {proposal.shape}: "

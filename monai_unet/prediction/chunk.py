@@ -8,12 +8,12 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-import zarr
 
 from monai_unet.inferers.precision import compute_dtype
 from monai_unet.inferers.rotations import mean_over_rotations
 from monai_unet.inferers.tiling import Span, crop_to_tile, read_mirrored, spans
 from monai_unet.io.sources import ImageSource, check_finite, open_source
+from monai_unet.io.sources.zarr import import_zarr
 from monai_unet.io.zarr_store import PredictionStore
 from monai_unet.malloc import give_freed_blocks_back
 from monai_unet.prediction.load import load_model
@@ -110,6 +110,8 @@ def _opened(job: Job) -> tuple[ImageSource, Model, PredictionStore, list[list[Sp
     give_freed_blocks_back()
     if job.threads is not None:
         torch.set_num_threads(job.threads)
-    zarr.config.set({"threading.max_workers": 1})  # it would decode several chunks at once, and hold them
+    import_zarr(job.store).config.set(
+        {"threading.max_workers": 1}
+    )  # it would decode several chunks at once, and hold them
     source, model = open_source(job.image), load_model(job.bundle, job.overrides, job.device)
     return source, model, PredictionStore(job.store), tile_axes(job, source, model)

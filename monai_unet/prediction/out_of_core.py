@@ -8,33 +8,31 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from monai.utils import ensure_tuple_rep
-from tqdm import tqdm
 
 from monai_unet.inferers.tiling import choose_tile, parse_memory
+from monai_unet.io import one_writer, remove_leftovers
+from monai_unet.io.atomic import discard, scratch_folder
+from monai_unet.io.convert import to_nifti, to_ome_tiff
 from monai_unet.io.sources import ImageSource, open_image
-from monai_unet.io.zarr_store import PredictionStore, create_or_open
-from monai_unet.prediction.chunk import Job, predict_chunk
+from monai_unet.io.sources.zarr import import_zarr
+from monai_unet.io.zarr_store import PredictionStore
+from monai_unet.prediction.chunk import Job
+from monai_unet.prediction.cluster import cluster_client, compute
 from monai_unet.prediction.exported import is_exported
 from monai_unet.prediction.instances import label_store
 from monai_unet.prediction.load import check_overrides, load_model
 from monai_unet.prediction.model import Model
+from monai_unet.prediction.stores import hidden_store, instance_store, is_finished, of_objects, open_store, settings_of
 from monai_unet.transforms.check_image import check_scale, scale_limit
 from monai_unet.transforms.decoding import Decoding
-
-if TYPE_CHECKING:
-    from distributed import Client
 
 OUTPUTS = ("probability", "label", "instances")
 DTYPES = ("float32", "float16", "uint8")
@@ -74,7 +72,8 @@ def predict(
         threshold: for labels of two classes and for instances; the bundle's when left out.
         min_size: instances of fewer pixels are dropped; the bundle's when left out.
         memory: what a worker process may take, bytes or "2GB"; the bundle's when left out.
-        roi: (start, stop) pixels for each axis of (D, H, W) or of (H, W); the result is exactly that part of the whole.
+        roi: (start, stop) pixels for each axis of (D, H, W) or of (H, W); the result is that part of the whole, to
+            rounding, and lies where it lies there.
         workers: processes on this machine; 1 computes in this process.
         scheduler: address of a Dask scheduler whose workers see the same files, in place of `workers`.
         device: where the network computes; when left out, a GPU where there is one.
@@ -90,6 +89,7 @@ def predict(
     """
     out = Path(out)
     _check(out, output, dtype)
+    import_zarr(str(out))
     if threshold is not None and output == "probability":
         raise ValueError(
             f"threshold {threshold} does nothing for probabilities: leave it out, or ask for label or instances"
@@ -114,10 +114,9 @@ def predict(
     budget = parse_memory(model.memory if memory is None else memory) - (INTERPRETER if device == "cpu" else 0)
     if output == "instances" and len(model.decoding.classes) != 2:
         raise ValueError(f"instances need a network of two classes; this one has {len(model.decoding.classes)}")
-    direct = out.suffix == ".zarr" and output != "instances"
     job = Job(
         image=str(Path(image).resolve()),
-        store=str((out if direct else out.with_name(f".{out.name}.zarr")).resolve()),
+        store=str((out if out.suffix == ".zarr" and output != "instances" else hidden_store(out)).resolve()),
         bundle=bundle,
         overrides=changes,
         device=device,
@@ -130,31 +129,43 @@ def predict(
         region=region,
         threads=max(1, (os.cpu_count() or 1) // workers) if scheduler is None and workers > 1 else None,
     )
-    if out.suffix != ".zarr" and out.exists():
-        raise FileExistsError(f"{out} exists; remove it, or give another --out")
-    store = _store(job, source, model)
-    used = [store]
-    if output == "instances":
-        used.append(_instance_store(store, out, "", decoding))
-        if decoding.by_distance:
-            used.insert(1, _instance_store(store, out, "parts", decoding))
-    if output != "instances" or not used[-1].is_complete:
-        if store.missing_chunks():
-            with _client(workers, scheduler) as client:
-                _compute(job, store, client, progress)
+    with one_writer(out):
+        for path in (out, hidden_store(out)):
+            remove_leftovers(path)
+        settings = settings_of(job, source, model)
         if output == "instances":
-            # a run that is killed here numbers anew; the probabilities, which take the time, are kept
-            label_store(used, decoding, max(budget, 0), by_section=model.spatial_dims == 2)
-    store = used[-1]
-    store.finish()
-    if out.suffix != ".zarr":
-        from monai_unet.io.convert import to_nifti, to_ome_tiff
-
-        (to_nifti if ".nii" in out.suffixes else to_ome_tiff)(store, out)
-    for done in used:
-        if done.path.resolve() != out.resolve():
-            shutil.rmtree(done.path)
+            settings |= of_objects("instances", decoding)
+        if not is_finished(out, output, settings):
+            store = open_store(job, source, model)
+            if store.missing_chunks():
+                with cluster_client(workers, scheduler) as client:
+                    compute(job, store, client, progress)
+            if output == "instances":
+                _number(store, out, decoding, max(budget, 0), by_section=model.spatial_dims == 2)
+            else:
+                store.finish()
+                _convert(store, out)
+        if hidden_store(out).exists():
+            discard(hidden_store(out))
     return out
+
+
+def _number(store: PredictionStore, out: Path, decoding: Decoding, memory: int, by_section: bool) -> None:
+    """From what was predicted to instances, in a store of their own that appears when it is whole."""
+    with scratch_folder(out) as scratch:
+        parts = [instance_store(store, scratch / "parts.zarr", "parts", decoding)] if decoding.by_distance else []
+        labels = instance_store(store, scratch / out.name, "instances", decoding)
+        label_store([store, *parts, labels], decoding, memory, by_section)
+        labels.finish()
+        if out.suffix == ".zarr":
+            labels.path.rename(out)
+        else:
+            _convert(labels, out)
+
+
+def _convert(store: PredictionStore, out: Path) -> None:
+    if out.suffix != ".zarr":
+        (to_nifti if out.name.endswith((".nii", ".nii.gz")) else to_ome_tiff)(store, out)
 
 
 def _check(out: Path, output: str, dtype: str | None) -> None:
@@ -202,106 +213,3 @@ def _tile(sizes: Sequence[int], model: Model, budget: int) -> tuple[int, int, in
     steps = [n if n <= t else model.geometry.step(t) for n, t in zip(spatial, chosen, strict=True)]
     depth, height, width = [1] * (3 - len(steps)) + steps
     return depth, height, width
-
-
-def _store(job: Job, source: ImageSource, model: Model) -> PredictionStore:
-    info, classes = source.info, model.decoding.classes
-    number = {"label": 1, "objects": 2}.get(job.output, len(classes) if len(classes) > 2 else 1)
-    extents = [stop - start for start, stop in job.region][3 - info.ndim :]
-    channels = [number] if number > 1 else []
-    names = classes if number > 2 else (*classes[1:2], *(["inside"] if job.output == "objects" else []))
-    stat = info.path.stat()
-    return create_or_open(
-        job.store,
-        shape=[*channels, *extents],
-        chunks=[*channels, *job.tile[3 - info.ndim :]],
-        dtype=job.dtype,
-        axes="c" * len(channels) + "zyx"[3 - info.ndim :],
-        spacing=info.spacing and info.spacing[3 - info.ndim :],
-        unit=info.unit,
-        affine=info.affine,
-        labels=job.output == "label",
-        channel_names=["label"] if job.output == "label" else names,
-        settings={
-            "image": str(info.path.name),
-            "image size": stat.st_size,
-            "image changed": stat.st_mtime_ns,
-            "model": model.digest,
-            "output": job.output,
-            "threshold": job.threshold if job.output == "label" else None,
-            "region": [list(part) for part in job.region],
-            "device": torch.device(job.device).type,
-        },
-    )
-
-
-def _instance_store(probability: PredictionStore, out: Path, part: str, decoding: Decoding) -> PredictionStore:
-    """The store that takes the instances, or with a `part` what is needed on the way."""
-    how = {name: getattr(decoding, name) for name in ("threshold", "min_size", "separation", "seed_depth")}
-    axes = probability.axes.replace("c", "")
-    name = f".{out.name}.{part or 'instances'}.zarr"
-    return create_or_open(
-        out if out.suffix == ".zarr" and not part else out.with_name(name),
-        shape=probability.shape[-len(axes) :],
-        chunks=probability.chunks[-len(axes) :],
-        dtype="int32",
-        axes=axes,
-        spacing=probability.spacing,
-        unit=probability.unit,
-        affine=probability.affine,
-        labels=True,
-        channel_names=[part or "instances"],
-        settings={**probability.settings, "output": part or "instances", **how},
-    )
-
-
-@contextmanager
-def _client(workers: int, scheduler: str | None) -> Iterator[Client]:
-    """A running scheduler by its address, or a cluster of this machine that ends with the block."""
-    try:
-        from distributed import Client, LocalCluster
-    except ImportError as error:
-        raise ImportError("out-of-core prediction needs Dask: pip install 'monai-unet[large]'") from error
-    if scheduler is not None:
-        with Client(scheduler, timeout=10) as client:
-            yield client
-        return
-    if workers < 1:
-        raise ValueError(f"workers {workers}: 1 or more")
-    with (
-        tempfile.TemporaryDirectory() as scratch,
-        LocalCluster(
-            n_workers=workers,
-            threads_per_worker=2,  # one reads and writes while the other computes
-            processes=workers > 1,
-            protocol="tcp://",  # else a single worker's status page would listen beyond the loopback
-            host="127.0.0.1",
-            dashboard_address="127.0.0.1:0",
-            memory_limit=0,  # the tile is chosen to fit; Dask must not kill what it does not understand
-            local_directory=scratch,
-            silence_logs="ERROR",
-        ) as cluster,
-        Client(cluster) as client,
-    ):
-        yield client
-
-
-def _compute(job: Job, store: PredictionStore, client: Client, progress: bool) -> None:
-    """Every chunk that is missing, a few ahead at a time, so that a million tiles need no million futures."""
-    from distributed import as_completed
-
-    missing = store.missing_chunks()
-    total = int(np.prod(store.grid))
-    ahead = 4 * max(1, sum(client.nthreads().values()))
-    waiting = iter(missing)
-
-    def submit(indices: Iterable[tuple[int, ...]]) -> list:
-        return [client.submit(predict_chunk, job, index, pure=False) for index in indices]
-
-    running = as_completed(submit(islice(waiting, ahead)))
-    with tqdm(total=total, initial=total - len(missing), unit="tile", desc="predicting", disable=not progress) as bar:
-        for future in running:
-            future.result()
-            bar.update()
-            for following in submit(islice(waiting, 1)):
-                running.add(following)

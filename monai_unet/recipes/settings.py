@@ -171,6 +171,11 @@ def _tile(survey: Survey, train: Mapping[str, Any]) -> Setting:
 def _split_and_epochs(survey: Survey, train: Mapping[str, Any]) -> list[Setting]:
     validation, how = choose_validation(survey)
     num_validation = validation if isinstance(validation, int) else len(validation)
+    file_of = [file for file, sections in enumerate(survey.sections_of_files) for _ in range(sections)]
+    last = range(survey.num_sections - num_validation, survey.num_sections)
+    validating = {file_of[section] for section in (last if isinstance(validation, int) else validation)}
+    if sum(survey.sections_of_files[file] for file in validating) > num_validation:
+        how += "; they share a file with training sections, which look alike: expect lower scores on another image"
     num_training = survey.num_sections - num_validation
     epochs = max(round(ITERATIONS / math.ceil(num_training / train["batch_size"])), 1)
     return [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,14 +13,23 @@ import numpy as np
 from skimage.measure import label as connected_components
 
 from monai_unet.data.labelled_files import labelled_files, pair_by_name
-from monai_unet.data.labels import cells_of, check_values, class_map, few, whole_labels
-from monai_unet.io import open_source, read_image, read_stack, stem
+from monai_unet.data.labels import (
+    cells_of,
+    check_values,
+    class_map,
+    few,
+    known_values,
+    mask_background,
+    whole_labels,
+)
+from monai_unet.io import open_source, read_image, read_onto, read_stack, stem
 
 LabelKind = Literal["instances", "masks", "classes"]
 
 _CUT = 0.001  # of the pixels at either end; hot pixels of a camera are far fewer
 _SAMPLE = 10_000_000  # grey values that are kept; 80 MB as real numbers
 _RARE = 0.001  # share of the pixels
+_FEW = 0.5  # of the median of the sections, in number and in pixels
 _MANY_PARTS = 1.5  # of one number in a section, on average; only a cell that another one cuts has two
 
 _TO_GREY = (
@@ -104,6 +113,7 @@ class _Section:
     cell_sizes: tuple[int, ...]
     num_numbers: int
     num_parts: int
+    partly_annotated: bool
 
 
 def survey_folder(
@@ -142,40 +152,34 @@ def survey_folder(
     unknown = sorted(set(partly_annotated) - {pair["name"] for pair in pairs})
     problems += [f"{name}: named as partly annotated, and there is no such image" for name in unknown]
 
-    labels_of = {index: _read_labels(pair["label"], problems) for index, pair in enumerate(pairs)}
-    values = {
-        index: np.unique(found if ignore_label is None else found[found != ignore_label]).tolist()
-        for index, found in labels_of.items()
-        if found is not None
-    }
+    labels_of = {index: _read_labels(pair["label"], pair["image"], problems) for index, pair in enumerate(pairs)}
+    values = {index: known_values(found, ignore_label) for index, found in labels_of.items() if found is not None}
+    background = mask_background(values.values())
     num_values = max(map(len, values.values()), default=0)
     kind = _kind(num_values, len(names), labels)
     rng = np.random.default_rng(0)
     sections: list[_Section] = []
+    by_film: dict[str, list[_Section]] = defaultdict(list)
     dtypes: dict[str, list[str]] = defaultdict(list)
     samples: list[np.ndarray] = []
     depths = []
     for index, pair in enumerate(pairs):
-        pixels, label = _read(pair["image"], _TO_GREY, problems), labels_of[index]
+        pixels, label = _read(pair["image"], _TO_GREY, problems, read_image), labels_of[index]
         depths.append(1 if pixels is None else len(pixels))
         if pixels is not None:
             dtypes[str(pixels.dtype)].append(pair["name"])
             samples.append(_sample(pixels, _SAMPLE // len(pairs), rng))
         if label is not None:
             try:
-                check_values(values[index], kind == "instances", names, pair["label"])
+                check_values(values[index], kind == "instances", names, pair["label"], background)
             except ValueError as error:
                 problems.append(str(error))
                 continue
         if pixels is not None and label is not None:
-            if pixels.shape == label.shape:
-                partly = pair["name"] in partly_annotated
-                sections += _sections(pair["image"], pixels, label, ignore_label, partly, kind, len(names))
-            else:
-                problems.append(
-                    f"{pair['image']} has the shape {_shape(pixels)} and its label {_shape(label)}; "
-                    "expected one label pixel per image pixel"
-                )
+            partly = pair["name"] in partly_annotated
+            found = _sections(pair["image"], pixels, label, ignore_label, partly, kind, len(names), background)
+            by_film[pair["sequence"]] += found
+            sections += found
 
     grey = np.concatenate(samples).astype(np.float64) if samples else np.zeros(1)
     low, high = np.quantile(grey, (_CUT, 1 - _CUT), method="nearest")
@@ -210,6 +214,8 @@ def survey_folder(
         _judge_classes(result, sections, problems, warnings)
         if kind == "instances":
             _judge_instances(sections, warnings)
+        for film in by_film.values() if kind != "classes" else ():
+            _judge_counts(film, warnings)
     if not problems and result.num_sections < 2:
         problems.append(
             f"{pairs[0]['image']} is a single section; at least two are needed, one to train on and one to "
@@ -241,13 +247,13 @@ def _pairs(folder: Path, problems: list[str]) -> tuple[list[dict[str, Any]], str
     return pairs, "images"
 
 
-def _read(path: str, convert: str, problems: list[str]) -> np.ndarray | None:
+def _read(path: str, convert: str, problems: list[str], read: Callable[[str], np.ndarray]) -> np.ndarray | None:
     try:
         channels = open_source(path).info.channels
         if channels != 1:
             problems.append(f"{path} has {channels} channels; {convert}")
             return None
-        return (read_stack if convert is _TO_NUMBERS else read_image)(path)
+        return read(path)
     except (ValueError, OSError) as error:
         problems.append(str(error))
         return None
@@ -258,13 +264,12 @@ def _sample(pixels: np.ndarray, count: int, rng: np.random.Generator) -> np.ndar
     return flat if flat.size <= count else flat[rng.integers(flat.size, size=count)]
 
 
-def _read_labels(path: str, problems: list[str]) -> np.ndarray | None:
-    labels = _read(path, _TO_NUMBERS, problems)
+def _read_labels(path: str, image: str, problems: list[str]) -> np.ndarray | None:
     try:
-        return None if labels is None else whole_labels(labels, path)
-    except ValueError as error:
-        problems.append(str(error))
-        return None
+        open_source(image)
+    except (ValueError, OSError):  # which is said of the image; the labels may have problems of their own
+        return _read(path, _TO_NUMBERS, problems, lambda path: whole_labels(read_stack(path), path))
+    return _read(path, _TO_NUMBERS, problems, lambda path: whole_labels(read_onto(path, image), path))
 
 
 def _sections(
@@ -275,10 +280,11 @@ def _sections(
     partly_annotated: bool,
     kind: LabelKind,
     num_classes: int,
+    background: int,
 ) -> list[_Section]:
     """What training will see of a file: the same rules, of `monai_unet.data.labels`."""
     known = np.ones(labels.shape, bool) if ignore_label is None else labels != ignore_label
-    classes = class_map(labels, known, kind == "instances", num_classes)
+    classes = class_map(labels, known, kind == "instances", num_classes, background)
     sections = []
     for number, section in enumerate(labels):
         cells = cells_of(section, classes[number], kind == "instances")
@@ -299,6 +305,7 @@ def _sections(
                 cell_sizes=tuple(sizes[sizes > 0].tolist()),
                 num_numbers=len(numbers) if numbered else 0,
                 num_parts=int(parts),
+                partly_annotated=partly_annotated,
             )
         )
     return sections
@@ -370,8 +377,25 @@ def _judge_instances(sections: list[_Section], warnings: list[str]) -> None:
         )
 
 
-def _shape(array: np.ndarray) -> str:
-    return " x ".join(str(size) for size in (array.shape[1:] if len(array) == 1 else array.shape))
+def _judge_counts(sections: list[_Section], warnings: list[str]) -> None:
+    """Sections with far fewer cells than the others of a film may be labelled in part only."""
+    labelled = [section for section in sections if section.cell_sizes and not section.partly_annotated]
+    counts = [len(section.cell_sizes) for section in labelled]
+    pixels = [sum(section.cell_sizes) / section.num_known for section in labelled]
+    if len(labelled) < 3:
+        return
+    number, share = np.median(counts), np.median(pixels)
+    few_cells = [
+        f"{section.where} ({count})"
+        for section, count, of_it in zip(labelled, counts, pixels, strict=True)
+        if count < _FEW * number and of_it < _FEW * share
+    ]
+    if few_cells:
+        warnings.append(
+            f"{few(few_cells)}: far fewer cells than in the others, {number:g} in the median; if there are more to be "
+            "seen, the image is labelled in part: name it in --partly-annotated, or cells teach that they are "
+            "background"
+        )
 
 
 def _suffix(path: str) -> str:

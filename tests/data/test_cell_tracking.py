@@ -48,7 +48,7 @@ def test_an_archive_is_unpacked_and_found_inside(film, tmp_path):
 
 def test_labels_of_another_size_are_refused_before_anything_is_written(film, tmp_path):
     tifffile.imwrite(film / "01_GT" / "SEG" / "man_seg001.tif", np.zeros((8, 8), np.uint16))
-    with pytest.raises(ValueError, match=r"t001.tif has the shape .*man_seg001.tif have"):
+    with pytest.raises(ValueError, match=r"man_seg001.tif has the shape .*t001.tif, which"):
         prepare_cell_tracking(film, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from monai_unet.data import labelled_files, named, paths, split_files, split_sections, write_synthetic
+from monai_unet.data import labelled_files, named, paths, shared, split_files, split_sections, write_synthetic
 
 
 def write(path, sections=1):
@@ -123,6 +123,12 @@ def test_paths_are_told_once_and_in_order(challenge):
 
 def test_a_file_without_a_name_goes_by_its_path():
     assert named([{"image": "x/a.tif"}, {"image": "x/b.tif", "sections": [0, 2]}]) == "x/a.tif, x/b.tif [0, 2]"
+
+
+def test_validation_sections_of_a_file_that_trains_are_said_to_be():
+    one, other = {"image": "a.tif", "sections": [0, 1]}, {"image": "b.tif"}
+    assert "of the same file as training sections" in shared([one], [{"image": "a.tif", "sections": [2]}, other])
+    assert shared([one], [other]) == ""
 
 
 def test_a_folder_of_isbi_2012_is_one_file_of_many_sections(tmp_path):

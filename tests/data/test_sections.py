@@ -1,10 +1,17 @@
+import nibabel
 import numpy as np
 import pytest
 import tifffile
 import torch
 from monai.transforms import Lambda
 
-from monai_unet.data.sections import SectionDataset, can_tell, read_labelled_sections, say_if_blind
+from monai_unet.data.sections import (
+    SectionDataset,
+    background_of,
+    can_tell,
+    read_labelled_sections,
+    say_if_blind,
+)
 
 LABELS = np.array([[255, 0, 255], [0, 0, 255]], np.uint8)
 
@@ -79,7 +86,7 @@ def test_labels_with_more_than_two_values_are_refused_by_name(tmp_path, files):
 
 def test_labels_of_another_shape_are_refused_with_both_names(files):
     write(files["label"], np.zeros((2, 2, 3), np.uint8))
-    with pytest.raises(ValueError, match=r"image.tif has the shape \(3, 2, 3\) .*label.tif have \(2, 2, 3\)"):
+    with pytest.raises(ValueError, match=r"label.tif has the shape \(2, 2, 3\) and .*image.tif, .* \(3, 2, 3\)"):
         read_labelled_sections(**files)
 
 
@@ -172,3 +179,64 @@ def test_sections_without_a_known_cell_cannot_tell_good_weights_from_bad(label, 
     assert can_tell([sample]) is expected
     say_if_blind([sample])
     assert ("the last ones are kept" in capsys.readouterr().out) is not expected
+
+
+@pytest.fixture
+def masks(tmp_path):
+    """Files of masks by their values, a row of three pixels each."""
+
+    def make(*rows):
+        files = []
+        for number, row in enumerate(rows):
+            for part in ("image", "label"):
+                write(tmp_path / f"{part}{number}.tif", np.array([row], np.uint8))
+            files.append({part: str(tmp_path / f"{part}{number}.tif") for part in ("image", "label")})
+        return files
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("rows", "inside"),
+    [
+        ([(1, 2, 2), (1, 1, 1)], [[0, 1, 1], [0, 0, 0]]),  # an image without a cell, as ilastik exports it
+        ([(1, 2, 2), (2, 2, 2)], [[0, 1, 1], [1, 1, 1]]),
+        ([(0, 255, 0), (255, 255, 255)], [[0, 1, 0], [1, 1, 1]]),  # an image that is cell all over
+        ([(0, 255, 0), (0, 0, 0)], [[0, 1, 0], [0, 0, 0]]),
+        ([(0, 1, 0), (0, 255, 0)], [[0, 1, 0], [0, 1, 0]]),
+    ],
+)
+def test_which_value_is_background_is_decided_for_the_folder(masks, rows, inside):
+    files = masks(*rows)
+    dataset = [SectionDataset([file], unchanged, folder=files)[0] for file in files]
+    assert [section["label"][0, 0].tolist() for section in dataset] == inside
+
+
+def test_the_background_of_scribbles_is_not_the_ignored_value(masks):
+    files = masks((0, 1, 2), (0, 1, 1), (0, 2, 2))
+    dataset = SectionDataset(files, unchanged, ignore_label=0)
+    assert [section["label"][0, 0].tolist() for section in dataset] == [[0, 0, 1], [0, 0, 0], [0, 1, 1]]
+
+
+def test_a_mask_alone_of_one_value_has_no_cell(masks):
+    (file,) = masks((1, 1, 1))
+    assert not read_labelled_sections(**file)[0]["label"].any()
+
+
+def test_masks_that_disagree_about_the_background_are_refused(masks):
+    files = masks((0, 255, 0), (1, 2, 2))
+    with pytest.raises(ValueError, match=r"label1.tif holds 1 and 2, and other masks of the folder 0"):
+        SectionDataset(files, unchanged)
+
+
+def test_ignored_pixels_alone_have_no_background(masks):
+    assert background_of(masks((7, 7, 7)), ignore_label=7) == 0
+
+
+def test_labels_of_mirrored_axes_are_put_onto_the_image(tmp_path):
+    volume = np.arange(6, dtype=np.uint8).reshape(3, 2, 1) % 2
+    nibabel.save(nibabel.Nifti1Image(volume, np.eye(4)), tmp_path / "image.nii")
+    mirrored = np.array([[-1, 0, 0, 2], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]])
+    nibabel.save(nibabel.Nifti1Image(volume[::-1], mirrored), tmp_path / "label.nii")
+    (section,) = read_labelled_sections(tmp_path / "image.nii", tmp_path / "label.nii")
+    assert torch.equal(section["label"], section["image"])

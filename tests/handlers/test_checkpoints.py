@@ -114,14 +114,6 @@ def test_weights_that_are_no_numbers_do_not_replace_the_last_good_ones(tmp_path)
     assert (tmp_path / "a.pt").read_bytes() == before
 
 
-def test_what_a_killed_run_left_half_written_is_removed(tmp_path):
-    leftover, other = tmp_path / ".writing-a.pt-x1y2.pt", tmp_path / ".writing-b.pt-x1y2.pt"
-    leftover.touch(), other.touch()
-    Run(tmp_path / "a.pt")(1)
-    assert not leftover.exists()
-    assert other.exists()
-
-
 def test_processes_that_do_not_see_the_same_checkpoint_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(idist, "get_world_size", lambda: 4)
     monkeypatch.setattr(idist, "all_reduce", lambda value: value + 2)

@@ -7,7 +7,7 @@ import torch
 from monai.data import MetaTensor
 from monai.transforms import LoadImage, SaveImage
 
-from monai_unet.io.monai_files import NiftiWriter, TiffWriter, challenge_name, output_ext
+from monai_unet.io.monai_files import NiftiWriter, SaveSectionsd, TiffWriter, challenge_name
 
 STACK = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
 
@@ -50,7 +50,6 @@ def test_a_medical_image_is_loaded_with_the_affine_of_the_same_nifti(tmp_path, s
     one, other = load(tmp_path / f"a.{suffix}"), load(tmp_path / "b.nii")
     assert np.allclose(one.affine, other.affine, atol=1e-5)
     assert np.array_equal(one, other)
-    assert output_ext(tmp_path / f"a.{suffix}") == ".nii.gz"
 
 
 @pytest.mark.parametrize("stack", [STACK, STACK[0]])
@@ -114,13 +113,35 @@ def test_a_damaged_nifti_is_refused_and_not_filled_up_with_zeros(tmp_path):
         load(path)
 
 
-@pytest.mark.parametrize(("name", "expected"), [("a.nii.gz", ".nii.gz"), ("a.NII", ".nii.gz"), ("a.tif", ".tif")])
+def result_of(name, tmp_path, **options):
+    """The name of what is saved for an image of zeros."""
+    (tmp_path / "in").mkdir(exist_ok=True)
+    if name.endswith(".tif"):
+        tifffile.imwrite(tmp_path / "in" / name, np.zeros((3, 4), np.uint8))
+    else:
+        nifti(tmp_path / "in" / name, np.zeros((4, 3, 2), np.uint8))
+    save = SaveSectionsd("image", output_dir=tmp_path / "out", output_postfix="label", print_log=False, **options)
+    save({"image": load(tmp_path / "in" / name)})
+    (written,) = (tmp_path / "out").iterdir()
+    return written.name
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("a.nii.gz", "a_label.nii.gz"), ("a.nii", "a_label.nii.gz"), ("a.tif", "a_label.tif")]
+)
 def test_results_of_nifti_are_nifti_and_of_others_tiff(tmp_path, name, expected):
-    (tmp_path / name).touch()
-    (tmp_path / "b.tif").touch()
-    assert output_ext(tmp_path) == expected
-    assert output_ext(tmp_path / name) == expected
-    assert output_ext(tmp_path / "nothing there") == ".tif"
+    assert result_of(name, tmp_path) == expected
+
+
+@pytest.mark.parametrize("ending", [".tif", ".nii", ".nii.gz"])
+@pytest.mark.parametrize("name", ["a.nii.gz", "a.tif"])
+def test_an_ending_that_is_given_is_that_of_all(tmp_path, name, ending):
+    assert result_of(name, tmp_path, output_ext=ending) == f"a_label{ending}"
+
+
+def test_an_ending_that_cannot_be_written_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"output_ext '\.png': one of \.tif"):
+        SaveSectionsd("image", output_dir=tmp_path, output_ext=".png")
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,7 @@ def test_points_in_names_are_no_suffixes_and_hidden_files_no_images(tmp_path):
 def test_two_images_whose_results_would_have_one_name_are_refused(tmp_path):
     (tmp_path / "a.png").touch()
     (tmp_path / "a.tif").touch()
-    with pytest.raises(ValueError, match="several images named a"):
+    with pytest.raises(ValueError, match="have one name, and their results"):
         image_files(tmp_path)
 
 
@@ -156,3 +156,34 @@ def test_files_that_are_no_images_are_named_once(tmp_path, caplog):
     assert [record.getMessage() for record in caplog.records] == [
         f"left out in {tmp_path}: b.jpg; images are files that end in {', '.join(READ_SUFFIXES)}"
     ]
+
+
+def write_results(folder, *names):
+    for name in names:
+        tifffile.imwrite(folder / name, np.zeros((3, 4), np.uint8), software="monai-unet")
+
+
+def test_results_of_an_earlier_run_in_the_same_folder_are_no_images(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((3, 4), np.uint8))
+    tifffile.imwrite(tmp_path / "t012.tif", np.zeros((3, 4), np.uint8))
+    write_results(tmp_path, "a_label.tif", "a_probability.tif", "a_probability_cell.tif", "mask012.tif")
+    assert [Path(file).name for file in image_files(tmp_path, results_in=tmp_path)] == ["a.tif", "t012.tif"]
+
+
+def test_results_elsewhere_change_nothing(tmp_path):
+    write_results(tmp_path, "a.tif", "a_label.tif")
+    assert len(image_files(tmp_path, results_in=tmp_path / "out")) == 2
+
+
+def test_a_file_that_a_result_would_replace_is_named(tmp_path):
+    for name in ("a.tif", "a_label.tif"):
+        tifffile.imwrite(tmp_path / name, np.zeros((3, 4), np.uint8))
+    with pytest.raises(ValueError, match=r"a_label.tif lies where a result would go, and was not written by"):
+        image_files(tmp_path, results_in=tmp_path)
+
+
+def test_names_that_some_disks_do_not_tell_apart_are_refused(tmp_path):
+    for name in ("a.tif", "A.png"):
+        (tmp_path / name).touch()
+    with pytest.raises(ValueError, match=r"A.png, .*a.tif have one name"):
+        image_files(tmp_path)

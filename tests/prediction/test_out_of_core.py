@@ -29,25 +29,6 @@ OVERRIDES = {"features": [2, 3, 4]}
 SMALL = INTERPRETER + 1_500_000  # bytes: tiles of some 80 pixels
 
 
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("bundle") / "isbi"
-    shutil.copytree(REPOSITORY / "bundles" / "isbi" / "configs", folder / "configs")
-    torch.manual_seed(0)
-    (folder / "models").mkdir()
-    network = OriginalUNet(features=(2, 3, 4), normalisation="weights")
-    network.head.weight.data /= 10  # random weights give large logits, whose rounding would be all that is seen
-    torch.save(network.state_dict(), folder / "models" / "model.pt")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory):
-    path = tmp_path_factory.mktemp("images") / "stack.tif"
-    tifffile.imwrite(path, np.random.default_rng(0).integers(0, 255, (2, 211, 190), np.uint8), photometric="minisblack")
-    return path
-
-
 def run(image, out, bundle, **kwargs):
     return predict(image, out, bundle, OVERRIDES, **{"memory": SMALL, "progress": False, **kwargs})
 
@@ -80,7 +61,7 @@ def test_the_tiled_prediction_of_a_file_equals_the_untiled_one_in_memory(stack, 
     assert np.abs(read(undisturbed) - in_memory(stack, bundle)).max() < 1e-5
 
 
-def test_a_region_is_exactly_that_part_of_the_whole(stack, bundle, undisturbed, tmp_path):
+def test_a_region_is_that_part_of_the_whole_to_rounding(stack, bundle, undisturbed, tmp_path):
     part = run(stack, tmp_path / "part.ome.zarr", bundle, roi=[(1, 2), (37, 200), (5, 101)])
     assert np.abs(read(part) - read(undisturbed)[1:2, 37:200, 5:101]).max() < 1e-6
 
@@ -122,7 +103,7 @@ def test_a_picture_of_any_size_is_predicted(bundle, tmp_path, shape):
 
 
 def test_a_second_run_computes_nothing(stack, bundle, undisturbed, monkeypatch):
-    monkeypatch.setattr("monai_unet.prediction.out_of_core.predict_chunk", None)
+    monkeypatch.setattr("monai_unet.prediction.cluster.predict_chunk", None)
     before = chunks(undisturbed)
     run(stack, undisturbed, bundle)
     assert chunks(undisturbed) == before
@@ -193,7 +174,7 @@ def test_a_dark_part_of_an_image_is_no_scaled_image(bundle, tmp_path):
 def test_a_second_run_for_instances_computes_nothing(stack, bundle, tmp_path, monkeypatch):
     out = run(stack, tmp_path / "out.ome.zarr", bundle, output="instances")
     before = chunks(out)
-    monkeypatch.setattr("monai_unet.prediction.out_of_core.predict_chunk", None)
+    monkeypatch.setattr("monai_unet.prediction.cluster.predict_chunk", None)
     run(stack, out, bundle, output="instances")
     assert chunks(out) == before
     assert [path.name for path in tmp_path.iterdir()] == ["out.ome.zarr"]
@@ -290,6 +271,32 @@ def test_when_a_worker_is_killed_the_run_goes_on_and_ends_with_the_same_bytes(
     assert chunks(out) == large_undisturbed
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_an_interrupt_ends_with_one_line_and_the_run_can_go_on(large, bundle, tmp_path, workers):
+    out = tmp_path / "stopped" / "out.ome.zarr"
+    process = command(large, out, bundle, "--workers", workers)
+    wait_for_chunks(out, 5, process)
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=20)
+    said = [line for line in errors.replace("\r", "\n").splitlines() if line and not line.startswith("predicting")]
+    assert said == ["monai-unet: interrupted; what was predicted is kept, and the same command goes on"]
+    assert process.returncode == 130
+    assert open_store(out).missing_chunks()
+
+
+@pytest.mark.slow
+def test_an_error_of_the_data_is_one_line_without_a_traceback(bundle, tmp_path):
+    image = np.full((150, 150), 9, np.float32)
+    image[100, 100] = np.nan
+    tifffile.imwrite(tmp_path / "holed.tif", image)
+    process = command(tmp_path / "holed.tif", tmp_path / "out.ome.zarr", bundle, "--workers", "2")
+    _, errors = process.communicate(timeout=120)
+    said = [line for line in errors.replace("\r", "\n").splitlines() if line and not line.startswith("predicting")]
+    assert len(said) == 1
+    assert said[0].startswith(f"monai-unet: error: {tmp_path / 'holed.tif'} holds 1 values that are not finite")
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     folder = tmp_path / "disk"
@@ -339,10 +346,10 @@ def open_store(path):
 
 def test_a_cluster_of_this_machine_listens_on_the_loopback_only():
     psutil = pytest.importorskip("psutil")
-    from monai_unet.prediction.out_of_core import _client
+    from monai_unet.prediction.cluster import cluster_client
 
     before = {connection.laddr for connection in psutil.Process().net_connections()}
-    with _client(1, None):
+    with cluster_client(1, None):
         found = [c for c in psutil.Process().net_connections() if c.status == "LISTEN" and c.laddr not in before]
     assert found
     assert {connection.laddr.ip for connection in found} == {"127.0.0.1"}

@@ -141,3 +141,12 @@ def test_a_map_of_classes_has_no_borders_between_cells_and_no_smallest_cell():
     chosen = settings(kind="classes")
     assert (chosen["w0"], chosen["instances"]) == (0.0, False)
     assert "min_size" not in chosen
+
+
+@pytest.mark.parametrize(
+    ("sections_of_files", "shared"), [((24,), True), ((24, 24), True), ((1, 1, 1), False), ((6, 6, 6, 6), False)]
+)
+def test_validation_sections_of_a_file_that_also_trains_are_no_new_image(sections_of_files, shared):
+    survey = found(sections_of_files=sections_of_files)
+    (validation,) = (each for each in choose_settings(survey, TRAIN) if each.name == "validation")
+    assert ("share a file with training sections" in validation.because) == shared

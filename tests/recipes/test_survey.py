@@ -96,7 +96,8 @@ def test_problems_of_several_files_are_all_reported(tmp_path, pair):
     assert set(said) >= {"a.tif", "c.tif", "d.tif", "e.tif"}
     assert "cannot be read as an image" in said["a.tif"]
     assert "3 channels; make it grey first: Image > Type > 8-bit" in said["c.tif"]
-    assert "shape 4 x 5 and its label 3 x 5" in said["d.tif"]
+    assert "has the shape (1, 3, 5) and" in said["d.tif"]
+    assert "(1, 4, 5); expected one pixel for each" in said["d.tif"]
     assert "1 values that are not finite" in said["e.tif"]
 
 
@@ -278,3 +279,46 @@ def test_the_challenges_layout_is_taken_too(tmp_path):
         write(tmp_path / "01_GT" / "SEG" / f"man_seg{frame}.tif", CELLS)
     found = survey_folder(tmp_path)
     assert (found.problems, found.inputs, found.names) == ((), "01", ("01/t000", "01/t004"))
+
+
+def many_cells(number):
+    """A label image of some cells of 4 pixels."""
+    labels = np.zeros((20, 20), np.uint8)
+    for cell in range(number):
+        labels[3 * (cell // 6) : 3 * (cell // 6) + 2, 3 * (cell % 6) : 3 * (cell % 6) + 2] = cell + 1
+    return labels
+
+
+def test_an_image_with_far_fewer_cells_than_the_others_is_to_be_looked_at(tmp_path, pair):
+    for name, number in (("a", 12), ("b", 13), ("c", 3), ("d", 11)):
+        pair(name, np.resize(GREY, (20, 20)), many_cells(number))
+    assert re.match(r".*/c.tif \(3\): far fewer cells than in the others, 11.5", only(survey_folder(tmp_path).warnings))
+
+
+def test_an_image_that_is_named_as_partly_annotated_is_not(tmp_path, pair):
+    for name, number in (("a", 12), ("b", 13), ("c", 3), ("d", 11)):
+        pair(name, np.resize(GREY, (20, 20)), many_cells(number))
+    assert not survey_folder(tmp_path, partly_annotated=["c"]).warnings
+
+
+def test_a_film_with_fewer_cells_than_another_one_is_good(tmp_path):
+    for film, number in (("01", 4), ("02", 20)):
+        for frame in range(3):
+            write(tmp_path / film / f"t00{frame}.tif", np.resize(GREY, (20, 20)))
+            write(tmp_path / f"{film}_GT" / "SEG" / f"man_seg00{frame}.tif", many_cells(number))
+    assert not survey_folder(tmp_path).warnings
+
+
+def test_the_background_of_masks_is_that_of_the_folder(tmp_path, pair):
+    pair("a", label=(CELLS > 0) + np.uint8(1))
+    pair("b", label=np.ones_like(CELLS))
+    assert survey_folder(tmp_path).class_pixels == ((12, 8), (20, 0))
+
+
+def test_labels_that_lie_elsewhere_than_their_image_are_a_problem(tmp_path, pair):
+    pair("a", suffix=".nii")
+    pair("b", suffix=".nii")
+    moved = np.eye(4)
+    moved[0, 3] = 20
+    nibabel.save(nibabel.Nifti1Image(CELLS.T, moved), tmp_path / "labels" / "b.nii")
+    assert "b.nii does not lie where" in only(survey_folder(tmp_path).problems)

@@ -55,12 +55,15 @@ class ImageInfo:
         path: of the file, or the folder of a Zarr.
         shape: (D, H, W); a single picture has D = 1.
         channels: 1 of a grey image, 3 of RGB.
+        samples: channels that lie together in a plane, as red, green and blue do; 1 where each has planes of its own.
         dtype: of what `read` returns.
         ndim: 2 or 3, as in the file: a single picture is not a stack of one section.
         spacing: size of a pixel as (z, y, x) in `unit`, None when the file does not say; z is 1 where only that is
             missing.
         unit: "nanometer", "micrometer", ...; None when the file does not say.
-        affine: of a NIfTI, 4 x 4, from voxels (x, y, z) to millimetres or the file's unit; None of other formats.
+        origin: place of the first pixel's middle as (z, y, x) in `unit`, where the axes run along those of space; None
+            when the file does not say.
+        affine: of NIfTI, MetaImage and NRRD, 4 x 4, from voxels (x, y, z) to `unit`; None of other formats.
         colour_table: the file has a table (a palette, a LUT) that gives each number another colour or grey value. The
             numbers are what `read` returns: right for labels, but no grey values.
         separate_channels: each channel lies in a plane of its own, as sections do, and may be a section.
@@ -73,6 +76,8 @@ class ImageInfo:
     ndim: int
     spacing: tuple[float, float, float] | None = None
     unit: str | None = None
+    samples: int = 1
+    origin: tuple[float, float, float] | None = None
     affine: np.ndarray | None = None
     colour_table: bool = False
     separate_channels: bool = False
@@ -113,6 +118,13 @@ def sound_affine(affine: np.ndarray | None, spacing: tuple[float, float, float] 
     return np.diag([*reversed(spacing or (1.0, 1.0, 1.0)), 1.0])
 
 
+def straight_origin(affine: np.ndarray) -> tuple[float, float, float] | None:
+    """The place (z, y, x) of the first pixel by an affine whose axes run along those of space; None of others."""
+    x, y, z = (float(at) for at in affine[:3, 3])
+    is_straight = np.array_equal(affine[:3, :3], np.diag(affine.diagonal()[:3])) and affine.diagonal().min() > 0
+    return (z, y, x) if is_straight and np.isfinite(affine).all() else None
+
+
 class ImageSource(ABC):
     """An image that is read box by box, from several threads at once if need be.
 
@@ -128,7 +140,8 @@ class ImageSource(ABC):
         self.path = path
         info = self._describe()
         spacing = sound_spacing(info.spacing)
-        self.info = replace(info, spacing=spacing, affine=sound_affine(info.affine, spacing))
+        origin = info.origin if info.origin is not None and all(map(math.isfinite, info.origin)) else None
+        self.info = replace(info, spacing=spacing, origin=origin, affine=sound_affine(info.affine, spacing))
         if min(self.info.shape) < 1:
             raise ValueError(f"it has the shape {self.info.shape}: there are no pixels in it")
         if self.info.dtype.kind not in "uif":

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from monai_unet.io.sources.base import Box, ImageInfo, ImageSource
+from monai_unet.io.sources.base import Box, ImageInfo, ImageSource, straight_origin
 from monai_unet.io.sources.itk_header import stored_image
 
 # x and y of ITK's world point to the patient's left and back, those of NIfTI to the right and front
@@ -61,6 +61,7 @@ class ItkSource(ImageSource):
             ndim=len(size),
             spacing=tuple(reversed((*spacing, 1.0)[:3])),
             unit="millimeter",
+            origin=straight_origin(_TO_NIFTI @ _affine(reader, len(size))),
             affine=_affine(reader, len(size)),
         )
 

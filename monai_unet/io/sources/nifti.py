@@ -11,7 +11,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from monai_unet.io.sources.base import DEFLATE_RATIO, Box, ImageInfo, ImageSource, unit_name
+from monai_unet.io.sources.base import DEFLATE_RATIO, Box, ImageInfo, ImageSource, straight_origin, unit_name
 
 NIFTI_UNITS = {"micrometer": "micron", "millimeter": "mm", "meter": "meter"}
 """The units that a NIfTI can have, by their names here."""
@@ -97,6 +97,7 @@ class NiftiSource(ImageSource):
             ndim=2 if len(shape) == 2 else 3,
             spacing=(z, y, x),
             unit=unit_name(image.header.get_xyzt_units()[0]),
+            origin=straight_origin(image.affine),
             affine=np.array(image.affine),
         )
 

@@ -57,7 +57,15 @@ class PngSource(ImageSource):
     def _describe(self) -> ImageInfo:
         pixels, colour_table = self._file
         channels, _, height, width = pixels.shape
-        return ImageInfo(self.path, (1, height, width), channels, pixels.dtype, ndim=2, colour_table=colour_table)
+        return ImageInfo(
+            self.path,
+            (1, height, width),
+            channels,
+            pixels.dtype,
+            ndim=2,
+            samples=channels,
+            colour_table=colour_table,
+        )
 
     def _read(self, box: Box) -> np.ndarray:
         sections, rows, columns = box

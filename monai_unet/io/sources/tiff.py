@@ -18,6 +18,9 @@ from monai_unet.io.sources.base import METRES, Box, ImageInfo, ImageSource, is_g
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage
 
+OME_PIXEL = "pixel"
+"""The unit of OME for what is counted in pixels."""
+
 _GREY = "expected grey or RGB sections of one size; convert it first"
 _JPEG = (6, 7, 34892, 33007)  # compressions whose YCbCr is decoded to RGB
 _LARGE_TILE = 1 << 28  # pixels
@@ -35,6 +38,7 @@ class _Layout:
     spacing: tuple[float, float, float] | None
     unit: str | None
     colour_table: bool
+    origin: tuple[float, float, float] | None
 
 
 class TiffSource(ImageSource):
@@ -61,6 +65,8 @@ class TiffSource(ImageSource):
             ndim,
             layout.spacing,
             layout.unit,
+            samples=layout.channels // len(layout.pages),
+            origin=layout.origin,
             colour_table=layout.colour_table,
             separate_channels=len(layout.pages) > 1 or layout.pages[0][0].planarconfig == 2,
         )
@@ -190,7 +196,9 @@ def _layout(tiff: TiffFile, size: int) -> _Layout:
         starts = [[pages[0].dataoffsets[0] + int(i) * step for i in group] for group in order]
     else:
         planes, starts = [[pages[i] for i in group] for group in order], None
-    return _Layout(planes, starts, extent, num_groups * samples, spacing, unit, any(map(_has_colour_table, pages)))
+    has_table = any(map(_has_colour_table, pages))
+    origin = _ome_origin(tiff.ome_metadata, unit) if tiff.is_ome and tiff.ome_metadata else None
+    return _Layout(planes, starts, extent, num_groups * samples, spacing, unit, has_table, origin)
 
 
 def _check(tiff: TiffFile, pages: list[TiffPage], size: int) -> None:
@@ -339,6 +347,21 @@ def _ome_spacing(xml: str) -> tuple[tuple[float, float, float] | None, str | Non
             size *= METRES[own] / METRES[unit]
         sizes.append(size)
     return (sizes[0], sizes[1], sizes[2]), unit
+
+
+def _ome_origin(xml: str, unit: str | None) -> tuple[float, float, float] | None:
+    """Where the first plane lies, (z, y, x) in `unit`, or in pixels where there is none; None of other units."""
+    plane = next((p for p in ElementTree.fromstring(xml).iterfind(".//{*}Plane") if p.get("TheZ") == "0"), None)
+    if plane is None:
+        return None
+    places = []
+    for axis in "ZYX":
+        given = plane.get(f"Position{axis}Unit")  # "reference frame" without one, which is no length
+        own = unit_name(given)
+        if f"Position{axis}" in plane.attrib and not (own and unit) and (unit or given != OME_PIXEL):
+            return None
+        places.append(float(plane.get(f"Position{axis}", 0)) * (METRES[own] / METRES[unit] if own and unit else 1))
+    return (places[0], places[1], places[2]) if any(places) else None
 
 
 @contextmanager

@@ -15,14 +15,15 @@ _VERSIONS = ("0.1", "0.2", "0.3", "0.4", "0.5")
 _METADATA = ("zarr.json", ".zarray", ".zgroup", ".zattrs")
 _WITHOUT_AXES = ("0.1", "0.2")  # always t c z y x
 
-_Scaling = tuple[tuple[float, float, float] | None, str | None]
-"""Size of a pixel as (z, y, x), and its unit."""
+_Point = tuple[float, float, float]
+_Place = tuple[_Point | None, _Point | None, str | None]
+"""Size of a pixel and place of the first one, as (z, y, x), and their unit."""
 
 
 class ZarrSource(ImageSource):
     """Level 0 of an OME-Zarr, or a Zarr array: (H, W), (D, H, W) or (C, D, H, W) when its axes have no names."""
 
-    def _open(self) -> tuple[Any, tuple[str, ...], _Scaling]:
+    def _open(self) -> tuple[Any, tuple[str, ...], _Place]:
         """The array, the names of its axes, and what the multiscale says of them (nothing of a plain array)."""
         zarr = import_zarr(str(self.path))
         for name in _METADATA:
@@ -31,7 +32,7 @@ class ZarrSource(ImageSource):
         node = zarr.open(self.path, mode="r")
         if isinstance(node, zarr.Array):
             _check_chunk_names(self.path, node)
-            return node, _named_axes(node), (None, None)
+            return node, _named_axes(node), (None, None, None)
         attributes = dict(node.attrs)
         ome = attributes.get("ome", attributes)
         multiscales = ome.get("multiscales") if isinstance(ome, Mapping) else None
@@ -45,7 +46,7 @@ class ZarrSource(ImageSource):
         return array, axes, scaling
 
     def _describe(self) -> ImageInfo:
-        array, axes, (spacing, unit) = self._file
+        array, axes, (spacing, origin, unit) = self._file
         if len(axes) != len(array.shape):
             raise ValueError(f"it names the axes {axes}, and its array has the shape {array.shape}")
         sizes = dict(zip(axes, array.shape, strict=True))
@@ -57,7 +58,7 @@ class ZarrSource(ImageSource):
         dtype = array.dtype.newbyteorder("=")
         dtype = np.dtype(np.uint8) if dtype.kind == "b" else dtype
         ndim = 3 if "z" in axes else 2
-        return ImageInfo(self.path, shape, sizes.get("c", 1), dtype, ndim, spacing, unit)
+        return ImageInfo(self.path, shape, sizes.get("c", 1), dtype, ndim, spacing, unit, origin=origin)
 
     def _stored_bytes(self, enough: int) -> int:
         total = 0
@@ -114,8 +115,8 @@ def _check_chunk_names(folder: Path, array: Any) -> None:
         )
 
 
-def _finest_level(group: Any, version: Any, multiscales: Any) -> tuple[Any, tuple[str, ...], _Scaling]:
-    """Array, axes and scaling of level 0 of the first multiscale of an OME-Zarr."""
+def _finest_level(group: Any, version: Any, multiscales: Any) -> tuple[Any, tuple[str, ...], _Place]:
+    """Array, axes and place of level 0 of the first multiscale of an OME-Zarr."""
     try:
         multiscale = multiscales[0]
         version = multiscale.get("version", version)  # up to 0.4 it stands here
@@ -130,7 +131,7 @@ def _finest_level(group: Any, version: Any, multiscales: Any) -> tuple[Any, tupl
         raise ValueError(f"its array {path!r} is missing; it holds {members}: copy or fetch it again")
     array = group[path]
     axes, units = _axes(multiscale.get("axes"), version, array.shape)
-    return array, axes, _spacing([level, multiscale], axes, units)
+    return array, axes, _place([level, multiscale], axes, units)
 
 
 def _axes(axes: Any, version: Any, shape: Sequence[int]) -> tuple[tuple[str, ...], dict[str, str | None]]:
@@ -153,28 +154,36 @@ def _axes(axes: Any, version: Any, shape: Sequence[int]) -> tuple[tuple[str, ...
     return names, units
 
 
-def _spacing(owners: Sequence[Mapping], axes: Sequence[str], units: Mapping[str, str | None]) -> _Scaling:
-    """What the transformations of a level and of all levels make of a pixel's size."""
-    scale = np.ones(len(axes))
+def _place(owners: Sequence[Mapping], axes: Sequence[str], units: Mapping[str, str | None]) -> _Place:
+    """What the transformations of a level and of all levels make of a pixel's size and place."""
+    scale, translation = np.ones(len(axes)), np.zeros(len(axes))
     for transform in (each for owner in owners for each in owner.get("coordinateTransformations") or ()):
         if transform.get("type") == "scale":
-            scale *= _numbers(transform.get("scale"), axes)
+            factors = _numbers(transform, "scale", axes)
+            with np.errstate(invalid="ignore"):  # 0 times infinity, which is no spacing either
+                scale *= factors
+                translation *= factors
+        elif transform.get("type") == "translation":
+            translation += _numbers(transform, "translation", axes)
     unit = units.get("x")
-    sizes = []
+    sizes, places = [], []
     for axis in "zyx":
-        size = float(scale[axes.index(axis)]) if axis in axes else 1.0
         own = units.get(axis)
-        sizes.append(size * METRES[own] / METRES[unit] if own and unit else size)
+        factor = METRES[own] / METRES[unit] if own and unit else 1.0
+        sizes.append(float(scale[axes.index(axis)]) * factor if axis in axes else 1.0)
+        places.append(float(translation[axes.index(axis)]) * factor if axis in axes else 0.0)
+    origin = (places[0], places[1], places[2]) if any(places) else None
     if unit is None and set(sizes) == {1.0}:  # pixels
-        return None, None
-    return (sizes[0], sizes[1], sizes[2]), unit
+        return None, origin, None
+    return (sizes[0], sizes[1], sizes[2]), origin, unit
 
 
-def _numbers(scale: Any, axes: Sequence[str]) -> list[float]:
+def _numbers(transform: Mapping, kind: str, axes: Sequence[str]) -> list[float]:
+    numbers = transform.get(kind)
     if (
-        not isinstance(scale, (list, tuple))
-        or len(scale) != len(axes)
-        or not all(isinstance(size, (int, float)) and not isinstance(size, bool) for size in scale)
+        not isinstance(numbers, (list, tuple))
+        or len(numbers) != len(axes)
+        or not all(isinstance(size, (int, float)) and not isinstance(size, bool) for size in numbers)
     ):
-        raise ValueError(f"its scale is {scale!r}; expected a number for each of the axes {', '.join(axes)}")
-    return list(scale)
+        raise ValueError(f"its {kind} is {numbers!r}; expected a number for each of the axes {', '.join(axes)}")
+    return list(numbers)

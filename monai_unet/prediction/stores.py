@@ -1,0 +1,142 @@
+"""The stores of a prediction: what they depend on, where they lie in space, and whether they are finished."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from monai_unet.io.convert import identity_of
+from monai_unet.io.sources import ImageInfo, ImageSource
+from monai_unet.io.zarr_store import PredictionStore, create_or_open, identity
+from monai_unet.prediction.chunk import Job
+from monai_unet.prediction.model import Model
+from monai_unet.transforms.decoding import Decoding
+
+
+def hidden_store(out: Path) -> Path:
+    """The store of what is needed on the way to a file or to instances; it is kept when a run is stopped."""
+    return out.with_name(f".{out.name}.zarr")
+
+
+def is_finished(out: Path, output: str, settings: Mapping[str, Any]) -> bool:
+    """Whether `out` is there, of these settings: a killed run may have been about to clean up.
+
+    Raises:
+        FileExistsError: when it is something else.
+    """
+    if not os.path.lexists(out) or (out.suffix == ".zarr" and output != "instances"):
+        return False  # a store that is filled in its place tells by itself
+    if out.suffix == ".zarr":
+        try:
+            store = PredictionStore(out)
+            is_ours = store.is_complete and identity(store.settings) == identity(settings)
+        except ValueError:
+            is_ours = False
+    else:
+        is_ours = identity_of(out) == identity(settings)
+    if not is_ours:
+        raise FileExistsError(
+            f"{out} exists and is of another prediction, or of another program: remove it, or give another --out"
+        )
+    return True
+
+
+def settings_of(job: Job, source: ImageSource, model: Model) -> dict[str, Any]:
+    """What the values of a prediction depend on."""
+    path = source.info.path
+    stat = path.stat()
+    image: dict[str, Any] = {"image size": stat.st_size, "image changed": stat.st_mtime_ns}
+    if path.is_dir():  # a Zarr: its folder does not change when a chunk does
+        image = {"image files": _listing(path)}
+    return {
+        "image": path.name,
+        **image,
+        "model": model.digest,
+        "output": job.output,
+        "dtype": job.dtype,
+        "threshold": job.threshold if job.output == "label" else None,
+        "region": [list(part) for part in job.region],
+        "device": torch.device(job.device).type,
+    }
+
+
+def of_objects(part: str, decoding: Decoding) -> dict[str, Any]:
+    """The settings of instances, or of what is needed on the way, beside those of the probabilities."""
+    how = {name: getattr(decoding, name) for name in ("threshold", "min_size", "separation", "seed_depth")}
+    return {"output": part, **how}
+
+
+def _listing(folder: Path) -> str:
+    """A digest of the names, sizes and times of all files of a folder."""
+    digest = hashlib.sha256()
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        stat = file.stat()
+        digest.update(f"{file.relative_to(folder)} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def open_store(job: Job, source: ImageSource, model: Model) -> PredictionStore:
+    """The store that the chunks of a job fill, made when it is not there; errors as `create_or_open` has them."""
+    info, classes = source.info, model.decoding.classes
+    number = {"label": 1, "objects": 2}.get(job.output, len(classes) if len(classes) > 2 else 1)
+    first = 3 - info.ndim  # of (z, y, x)
+    extents = [stop - start for start, stop in job.region[first:]]
+    channels = [number] if number > 1 else []
+    names = classes if number > 2 else (*classes[1:2], *(["inside"] if job.output == "objects" else []))
+    origin, affine = _place_of_region(info, [start for start, _ in job.region])
+    return create_or_open(
+        job.store,
+        shape=[*channels, *extents],
+        chunks=[*channels, *job.tile[first:]],
+        dtype=job.dtype,
+        axes="c" * len(channels) + "zyx"[first:],
+        spacing=info.spacing and info.spacing[first:],
+        unit=info.unit,
+        origin=origin and origin[first:],
+        affine=affine,
+        labels=job.output == "label",
+        channel_names=["label"] if job.output == "label" else names,
+        settings=settings_of(job, source, model),
+    )
+
+
+def _place_of_region(
+    info: ImageInfo, starts: Sequence[int]
+) -> tuple[tuple[float, float, float] | None, np.ndarray | None]:
+    """Origin and affine of the part of an image that begins at `starts`, (z, y, x)."""
+    if not any(starts):
+        return info.origin, info.affine
+    z, y, x = (
+        place + start * size
+        for place, start, size in zip(info.origin or (0.0,) * 3, starts, info.spacing or (1.0,) * 3, strict=True)
+    )
+    if info.affine is None:
+        return (z, y, x), None
+    step = np.eye(4)
+    step[:3, 3] = starts[::-1]
+    return (z, y, x), info.affine @ step
+
+
+def instance_store(probability: PredictionStore, path: Path, part: str, decoding: Decoding) -> PredictionStore:
+    """The store that takes the instances, or the parts that they are found in; as `probability` otherwise."""
+    axes = probability.axes.replace("c", "")
+    return create_or_open(
+        path,
+        shape=probability.shape[-len(axes) :],
+        chunks=probability.chunks[-len(axes) :],
+        dtype="int32",
+        axes=axes,
+        spacing=probability.spacing,
+        unit=probability.unit,
+        origin=probability.origin,
+        affine=probability.affine,
+        labels=True,
+        channel_names=[part],
+        settings={**probability.settings, **of_objects(part, decoding)},
+    )

@@ -1,0 +1,26 @@
+import pytest
+
+pytest.importorskip("zarr", reason="needs the extra `large`")
+distributed = pytest.importorskip("distributed", reason="needs the extra `large`")
+cluster = pytest.importorskip("monai_unet.prediction.cluster")
+
+
+def test_a_scheduler_without_a_worker_is_not_waited_for_without_end(stack, tmp_path, predicted, monkeypatch, caplog):
+    monkeypatch.setattr(cluster, "_LOOK", 0.1)
+    monkeypatch.setattr(cluster, "PATIENCE", 0.5)
+    options = {"processes": False, "protocol": "tcp://", "host": "127.0.0.1", "dashboard_address": None}
+    with (
+        distributed.LocalCluster(n_workers=0, **options) as running,
+        pytest.raises(OSError, match=r"has had no worker for 0\.5 s: start one"),
+    ):
+        predicted(stack, tmp_path / "out.ome.zarr", scheduler=running.scheduler_address)
+    assert f"waiting for a worker of {running.scheduler_address}" in caplog.text
+
+
+def test_a_tile_that_kills_its_worker_again_and_again_is_an_error(stack, tmp_path, predicted, monkeypatch):
+    def killed(self, futures):
+        raise distributed.KilledWorker("tile", "tcp://127.0.0.1:9", 4)
+
+    monkeypatch.setattr(distributed.Client, "gather", killed)
+    with pytest.raises(OSError, match="a worker was killed at every try, most likely as memory ran out"):
+        predicted(stack, tmp_path / "out.ome.zarr")
