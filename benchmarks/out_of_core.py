@@ -2,8 +2,8 @@
 
     python benchmarks/out_of_core.py --out benchmarks/results/out_of_core_HARDWARE_DATE.md
 
-Runs `monai-unet predict` as its own process on images of random pixels, with a thin network of random weights. Peak
-memory is the resident memory of the process, as Linux counts it (VmHWM). The last rows use a
+Runs `monai-unet predict` as its own process on images of random squares, with a thin network of random weights, for
+every kind of output. Peak memory is the resident memory of the process, as Linux counts it (VmHWM). The last rows use a
 `dask scheduler` and two `dask worker` processes on the loopback, started and stopped here.
 """
 
@@ -31,6 +31,13 @@ from _measure import publish, where_it_ran
 
 from monai_unet.networks import OriginalUNet
 
+KINDS = {
+    "probability, float32": ("out.ome.zarr",),
+    "label": ("out.ome.zarr", "--output", "label"),
+    "instances": ("out.ome.zarr", "--output", "instances"),
+    "instances, OME-TIFF": ("out.ome.tif", "--output", "instances"),
+    "probability, NIfTI": ("out.nii.gz",),
+}
 REPOSITORY = Path(__file__).parents[1]
 # getrusage would do, but a process inherits the peak of the one that started it; VmHWM counts from its own start
 PEAK = (
@@ -49,27 +56,28 @@ def make_bundle(folder: Path, features: Sequence[int]) -> Path:
 
 
 def make_image(path: Path, size: int) -> Path:
-    """A square TIFF of random bytes, written a band at a time."""
+    """A square TIFF of squares of 16 pixels, of random grey values, written a band at a time."""
     image = tifffile.memmap(path, shape=(size, size), dtype=np.uint8, photometric="minisblack", bigtiff=size > 30_000)
     rng = np.random.default_rng(size)
-    for row in range(0, size, 1024):
-        image[row : row + 1024] = rng.integers(0, 256, image[row : row + 1024].shape, np.uint8)
+    for row in range(0, size, 16):
+        image[row : row + 16] = np.repeat(rng.integers(0, 256, size // 16, np.uint8), 16)
     image.flush()
     return path
 
 
-def predict(image: Path, bundle: Path, features: Sequence[int], *arguments: str) -> tuple[float, float]:
+def predict(
+    image: Path, bundle: Path, features: Sequence[int], name: str = "out.ome.zarr", *arguments: str
+) -> tuple[float, float]:
     """Seconds and peak megabytes of one run."""
-    out = image.with_suffix(".ome.zarr")
-    shutil.rmtree(out, ignore_errors=True)
+    out = image.with_name(name)
     line = [sys.executable, "-c", PEAK, "predict", str(image), "--bundle", str(bundle), "--out", str(out)]
-    line += ["--features", str(list(features)), "--dtype", "uint8", *arguments]
+    line += ["--features", str(list(features)), *arguments]
     start = time.perf_counter()
     done = subprocess.run(line, capture_output=True, text=True, check=False)
     seconds = time.perf_counter() - start
     if done.returncode:
         raise RuntimeError(done.stderr[-2000:])
-    shutil.rmtree(out)
+    shutil.rmtree(out) if out.is_dir() else out.unlink()
     peak = re.search(r"PEAK (\d+)", done.stdout)
     assert peak is not None, "the run prints its peak"
     return seconds, int(peak[1]) / 1000
@@ -110,7 +118,7 @@ def dask_cluster(workers: int) -> Iterator[str]:
 def main() -> None:
     """Measure, print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sizes", type=int, nargs="+", default=[2048, 8192, 32768])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[8192, 16384, 32768], help="multiples of 16")
     parser.add_argument("--scale-size", type=int, default=6144, help="of the image for several workers")
     parser.add_argument("--runs", type=int, default=3, help="of each number of workers")
     parser.add_argument("--memory", default="1GB")
@@ -124,21 +132,27 @@ def main() -> None:
         bundle = make_bundle(folder / "thin", thin)
         for size in args.sizes:
             image = make_image(folder / "image.tif", size)
-            seconds, peak = predict(image, bundle, thin, "--memory", args.memory)
-            memory_rows.append(f"| {size} x {size} | {peak:.0f} MB | {seconds:.0f} s | {size**2 / seconds / 1e6:.1f} |")
-            print(memory_rows[-1], flush=True)
+            for kind, (name, *arguments) in KINDS.items():
+                seconds, peak = predict(image, bundle, thin, name, *arguments, "--memory", args.memory)
+                speed = size**2 / seconds / 1e6
+                memory_rows.append(f"| {size} x {size} | {kind} | {peak:.0f} MB | {seconds:.0f} s | {speed:.1f} |")
+                print(memory_rows[-1], flush=True)
             image.unlink()
         bundle, image = make_bundle(folder / "wider", wider), make_image(folder / "image.tif", args.scale_size)
         first = 0.0
         for workers in (1, 2):
             # a worker a core, so one thread of PyTorch each; one worker alone gets one thread too
             os.environ["OMP_NUM_THREADS"] = "1"
-            runs = sorted(predict(image, bundle, wider, "--workers", str(workers))[0] for _ in range(args.runs))
+            runs = sorted(
+                predict(image, bundle, wider, "out.ome.zarr", "--workers", str(workers))[0] for _ in range(args.runs)
+            )
             first = first or runs[len(runs) // 2]
             scale_rows.append((f"{workers} on this machine", runs))
             print(scale_rows[-1], flush=True)
         with dask_cluster(2) as address:
-            runs = sorted(predict(image, bundle, wider, "--scheduler", address)[0] for _ in range(args.runs))
+            runs = sorted(
+                predict(image, bundle, wider, "out.ome.zarr", "--scheduler", address)[0] for _ in range(args.runs)
+            )
         scale_rows.append(("2 of a separate `dask scheduler`", runs))
     lines = [
         "# Prediction out of core: memory and workers",
@@ -147,11 +161,11 @@ def main() -> None:
         f"- Date: {datetime.date.today()}",
         f"- Machine: {where_it_ran('torch', 'numpy', 'zarr', 'distributed')}",
         "",
-        f"`--memory {args.memory}`, a network of {', '.join(map(str, thin))} features, random bytes in a plain TIFF,",
-        "one run a size. Peak of the process's resident memory; probabilities as uint8.",
+        f"`--memory {args.memory}`, a network of {', '.join(map(str, thin))} features, a plain TIFF of random",
+        "squares of 16 pixels, one run each. Peak of the process's resident memory.",
         "",
-        "| image | peak memory | time | megapixels a second |",
-        "|---|--:|--:|--:|",
+        "| image | output | peak memory | time | megapixels a second |",
+        "|---|---|--:|--:|--:|",
         *memory_rows,
         "",
         f"{args.scale_size} x {args.scale_size} pixels, {', '.join(map(str, wider))} features, 2 GB and one thread",

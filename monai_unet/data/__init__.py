@@ -1,11 +1,12 @@
 """Fetch, check and generate data sets; the data set of sections that the bundles train on."""
 
-from monai_unet.data.fetch import download, install_files, safe_extract
+from monai_unet.data.fetch import download, install_files
 from monai_unet.data.isbi2012 import StackSummary, check_isbi2012, default_dataset, prepare_isbi2012
 from monai_unet.data.labelled_files import labelled_files, named, paths, shared, split_files
 from monai_unet.data.places import datasets_root
 from monai_unet.data.split import check_processes, split_sections
 from monai_unet.data.synthetic import synthetic_sections, write_synthetic
+from monai_unet.data.unpack import safe_extract
 
 __all__ = [
     "StackSummary",

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
 import numpy as np
 
-from monai_unet.data.fetch import install_files
+from monai_unet.data.fetch import MOST_BYTES, install_files
 from monai_unet.data.labelled_files import labelled_files
 from monai_unet.data.sections import read_labelled_sections
-from monai_unet.data.source import DOWNLOADS, local_folder
+from monai_unet.data.source import local_folder
 
 ARCHIVES = {
     name: f"http://data.celltrackingchallenge.net/training-datasets/{title}.zip"
@@ -20,7 +19,9 @@ ARCHIVES = {
 """Where the challenge has its training sets; free to use for research in its context."""
 
 
-def prepare_cell_tracking(source: str | os.PathLike[str], out: str | os.PathLike[str], force: bool = False) -> str:
+def prepare_cell_tracking(
+    source: str | os.PathLike[str], out: str | os.PathLike[str], force: bool = False, max_bytes: int = MOST_BYTES
+) -> str:
     """Check a data set in the challenge's layout and copy it, byte for byte, to the folder that a bundle reads.
 
     Args:
@@ -30,6 +31,7 @@ def prepare_cell_tracking(source: str | os.PathLike[str], out: str | os.PathLike
         out: folder, made when it is missing. Nothing lands in it before every check has passed, except that a download
             collects in `out/.download` until then; a broken one goes on there when it is asked for again.
         force: replace different files in `out`.
+        max_bytes: largest download, and largest sum of the files in an archive.
 
     Returns:
         What was found, as a line of text.
@@ -42,7 +44,7 @@ def prepare_cell_tracking(source: str | os.PathLike[str], out: str | os.PathLike
         OSError: when a download fails.
     """
     out = Path(out)
-    with local_folder(os.fspath(source), out) as (folder, unpacked):
+    with local_folder(os.fspath(source), out, max_bytes=max_bytes) as (folder, unpacked):
         folder = _layout_in(folder, source) if unpacked else folder
         pairs = labelled_files(folder, truth="gold")
         cells = [int(np.unique(_cells(pair)).size) - 1 for pair in pairs]
@@ -54,7 +56,6 @@ def prepare_cell_tracking(source: str | os.PathLike[str], out: str | os.PathLike
         frames = [path for sequence in sequences for path in sorted((folder / sequence).glob("t*.tif"))]
         labels = [Path(pair["label"]) for pair in [*silver, *pairs]]
         install_files({str(path.relative_to(folder)): path for path in [*frames, *labels]}, out, force)
-    shutil.rmtree(out / DOWNLOADS, ignore_errors=True)
     more = f", {len(silver)} by silver truth" if silver else ""
     return (
         f"{len(frames)} frames in {len(sequences)} sequences ({', '.join(sequences)}), {len(pairs)} of them labelled"

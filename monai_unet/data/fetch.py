@@ -1,10 +1,8 @@
-"""Download with resume, unpack without leaving the folder, put files in place without overwriting others.
+"""Download with resume and within bounds, put files in place without overwriting others.
 
-What MONAI has was looked at first. `monai.apps.utils.download_url` has no resume (it starts in a temporary folder each
-time), no timeout, and prints the checksum it found to a log only: `download` here is own code. Unpacking is MONAI's
-(`extractall` with `safe_extract_member`, sound against absolute paths, `..` and links in tar archives); `safe_extract`
-adds what it leaves open: it looks at all members before it writes the first, refuses links in zip archives, and refuses
-a folder that is not empty, where `extractall` returns without a word.
+What there is was looked at first. `monai.apps.utils.download_url` has no resume (it starts in a temporary folder each
+time), no timeout, and prints the checksum it found to a log only; pooch, which scikit-image fetches with, neither
+resumes nor has a bound. `download` here is own code.
 """
 
 from __future__ import annotations
@@ -15,15 +13,13 @@ import http.client
 import json
 import os
 import shutil
-import stat
-import tarfile
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +28,43 @@ from tqdm import tqdm
 from monai_unet.io.atomic import written_aside
 
 _CHUNK = 1 << 16
+MOST_BYTES = 20_000_000_000
+"""Of a download or an unpacked archive, where no other bound is named; the known sets have 40 MB."""
+RESERVE = 100_000_000
+"""Bytes of a disk that are left to others."""
+
+_ROOM_STEP = 1 << 26  # bytes after which the disk is looked at again
+_SLOWEST = 100  # bytes a second
+
+
+class NoRoomError(OSError):
+    """The disk is too small for what is to come."""
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follow a redirect to http and https alone; urllib would go on by ftp, from which it waits without an end."""
+
+    def http_error_302(self, req: Any, fp: Any, code: int, msg: str, headers: Any) -> Any:
+        target = urllib.parse.urljoin(req.full_url, headers.get("Location", headers.get("URI", "")))
+        if urllib.parse.urlsplit(target).scheme not in ("http", "https"):
+            fp.close()
+            raise ValueError(f"{req.full_url} is redirected to {target}: only http:// and https:// are followed")
+        return super().http_error_302(req, fp, code, msg, headers)
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
+
+
+def _open(request: str | urllib.request.Request, timeout: float) -> http.client.HTTPResponse:
+    return urllib.request.build_opener(_Redirects).open(request, timeout=timeout)
 
 
 def download(
-    url: str, path: str | os.PathLike[str], sha256: str | None = None, timeout: float = 30.0, progress: bool = True
+    url: str,
+    path: str | os.PathLike[str],
+    sha256: str | None = None,
+    timeout: float = 30.0,
+    progress: bool = True,
+    max_bytes: int = MOST_BYTES,
 ) -> Path:
     """Fetch a file; a transfer that broke off goes on where it stopped.
 
@@ -49,16 +78,20 @@ def download(
         url: http or https.
         path: where the file is to be; one that is there already is left alone, after its checksum when one is given.
         sha256: checksum in hexadecimal digits, or None when it is not known.
-        timeout: longest silence of the server, seconds.
+        timeout: longest silence of the server, seconds. One that sends less than 100 bytes a second over ten times as
+            long is given up, too.
         progress: show a bar when stderr is a terminal.
+        max_bytes: largest file that is taken.
 
     Returns:
         `path`.
 
     Raises:
-        ValueError: when the URL is of another kind or the checksum is another; the bytes are then removed.
+        ValueError: when the URL, or what it is redirected to, is of another kind, the file has more than `max_bytes`,
+            or the checksum is another; the bytes are then removed.
         FileNotFoundError: when the server does not have the file (404, 410).
-        OSError: when the server cannot be reached, refuses, or the transfer breaks off; what came is kept.
+        OSError: when the server cannot be reached, refuses, the transfer breaks off, or the disk has no room; what came
+            is kept.
     """
     path = Path(path)
     if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
@@ -72,7 +105,11 @@ def download(
     note = path.with_name(path.name + ".part.json")
     with _locked(part):
         try:
-            _transfer(url, part, note, sha256 is not None, timeout, progress)
+            _transfer(url, part, note, sha256 is not None, timeout, progress, max_bytes)
+        except ValueError:
+            part.unlink()
+            note.unlink(missing_ok=True)
+            raise
         except urllib.error.HTTPError as error:
             if not part.stat().st_size:
                 part.unlink()
@@ -84,6 +121,8 @@ def download(
             if not have:
                 part.unlink()
                 note.unlink(missing_ok=True)
+                if isinstance(error, NoRoomError):
+                    raise OSError(f"{url}: {error}") from error
                 raise OSError(f"{url}: nothing came ({error}); check the address and the network") from error
             raise OSError(
                 f"{url}: the transfer broke off after {have} bytes ({error}); they are kept in {part}; "
@@ -101,8 +140,11 @@ def download(
     return path
 
 
-def _transfer(url: str, part: Path, note: Path, has_checksum: bool, timeout: float, progress: bool) -> None:
+def _transfer(
+    url: str, part: Path, note: Path, has_checksum: bool, timeout: float, progress: bool, max_bytes: int
+) -> None:
     """Bring `part` to its full length."""
+    limits = _Limits(max_bytes, 10 * timeout)
     seen = _read_note(note, url)
     have = part.stat().st_size
     validator = seen.get("etag") or seen.get("last_modified")
@@ -111,7 +153,7 @@ def _transfer(url: str, part: Path, note: Path, has_checksum: bool, timeout: flo
         if validator:
             headers["If-Range"] = validator
         try:
-            response = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=timeout)
+            response = _open(urllib.request.Request(url, headers=headers), timeout)
         except urllib.error.HTTPError as error:
             if error.code != 416:  # "range not satisfiable": the file has become shorter, or nothing is missing
                 raise
@@ -119,13 +161,13 @@ def _transfer(url: str, part: Path, note: Path, has_checksum: bool, timeout: flo
         else:
             with response:
                 if response.status != 206:
-                    _fill(response, url, part, note, 0, None, progress)
+                    _fill(response, url, part, note, 0, None, progress, limits)
                     return
                 if _continues(response, have, seen):
-                    _fill(response, url, part, note, have, seen["length"], progress)
+                    _fill(response, url, part, note, have, seen["length"], progress, limits)
                     return
-    with urllib.request.urlopen(url, timeout=timeout) as response:
-        _fill(response, url, part, note, 0, None, progress)
+    with _open(url, timeout) as response:
+        _fill(response, url, part, note, 0, None, progress, limits)
 
 
 def _continues(response: http.client.HTTPResponse, have: int, seen: dict[str, Any]) -> bool:
@@ -158,8 +200,40 @@ def _read_note(note: Path, url: str) -> dict[str, Any]:
         return {}  # without a note of what they are, the bytes in the part are worth nothing
 
 
+@dataclass(frozen=True)
+class _Limits:
+    """What a download may take.
+
+    Attributes:
+        max_bytes: of the file.
+        patience: seconds in which at least `_SLOWEST` bytes for each have to come.
+    """
+
+    max_bytes: int
+    patience: float
+
+    def check_size(self, url: str, size: int) -> None:
+        if size > self.max_bytes:
+            raise ValueError(
+                f"{url} has {size} bytes or more, and no more than {self.max_bytes} are taken (max_bytes); if it is "
+                "the right file, fetch it by other means and name the copy"
+            )
+
+    def check_room(self, folder: Path, missing: int) -> None:
+        free = shutil.disk_usage(folder).free
+        if missing > free - RESERVE:
+            raise NoRoomError(f"{missing} bytes are to come, and {folder} has {free} free; make room first")
+
+
 def _fill(
-    response: http.client.HTTPResponse, url: str, part: Path, note: Path, have: int, total: int | None, progress: bool
+    response: http.client.HTTPResponse,
+    url: str,
+    part: Path,
+    note: Path,
+    have: int,
+    total: int | None,
+    progress: bool,
+    limits: _Limits,
 ) -> None:
     """Write what comes behind the first `have` bytes, `total` in the end (None: as the answer says, if it does)."""
     if not have:
@@ -167,6 +241,9 @@ def _fill(
         part.write_bytes(b"")  # before the note: an old part must not stand beside a new note
         with written_aside(note) as temporary:
             temporary.write_text(json.dumps({"url": url, **_described(response)}))
+    limits.check_size(url, total or have)
+    limits.check_room(part.parent, (total or have) - have)
+    since, then = time.monotonic(), have
     with (
         part.open("ab") as file,
         tqdm(
@@ -178,10 +255,17 @@ def _fill(
             disable=None if progress else True,  # None: only on a terminal
         ) as bar,
     ):
-        while chunk := response.read(_CHUNK):
+        while chunk := response.read1(_CHUNK):  # what is there: `read` would wait until a trickle makes up a chunk
             file.write(chunk)
             bar.update(len(chunk))
             have += len(chunk)
+            limits.check_size(url, have)
+            if have // _ROOM_STEP > (have - len(chunk)) // _ROOM_STEP:
+                limits.check_room(part.parent, (total or have) - have)
+            if time.monotonic() - since > limits.patience:
+                if have - then < _SLOWEST * limits.patience:
+                    raise OSError(f"only {have - then} bytes came in {limits.patience:.0f} seconds")
+                since, then = time.monotonic(), have
     if total is not None and have != total:
         raise OSError(f"{total} bytes were announced")
 
@@ -216,62 +300,6 @@ def _check_sha256(path: Path, url: str, expected: str) -> None:
             f"{path.name} from {url} has the SHA-256 {found.hexdigest()}, expected {expected}: "
             "the file is damaged or has changed; download it again or ask for the new checksum"
         )
-
-
-def safe_extract(archive: str | os.PathLike[str], out: str | os.PathLike[str]) -> list[Path]:
-    """Unpack a zip or tar archive (compressed or not) into an empty folder, and only there.
-
-    Args:
-        archive: the file; its kind is told by its content.
-        out: folder that is empty or not there yet.
-
-    Returns:
-        The files that were written, sorted.
-
-    Raises:
-        ValueError: when it is not an archive or damaged, or when a member is a link or would lie outside `out`
-            (absolute, or through `..`); nothing is written then, except from a damaged archive.
-        FileNotFoundError: when there is no such file.
-        FileExistsError: when `out` is not empty.
-    """
-    archive, out = Path(archive), Path(out)
-    if not archive.is_file():
-        raise FileNotFoundError(f"{archive} does not exist; expected a zip or tar archive")
-    if out.exists() and any(out.iterdir()):
-        raise FileExistsError(f"{out} is not empty; unpack {archive.name} into a new folder")
-    try:
-        kind = "zip" if zipfile.is_zipfile(archive) else "tar" if tarfile.is_tarfile(archive) else None
-    except (EOFError, zlib.error):  # is_tarfile lets these of a cut off .tar.gz through
-        kind = None
-    if kind is None:
-        raise ValueError(f"{archive} is neither a zip nor a tar archive, or is damaged")
-
-    from monai.apps.utils import extractall, safe_extract_member  # here, as MONAI takes seconds to import
-
-    members: list[zipfile.ZipInfo] | list[tarfile.TarInfo]
-    try:
-        if kind == "zip":
-            with zipfile.ZipFile(archive) as opened_zip:
-                members = opened_zip.infolist()
-            for member in members:
-                if stat.S_ISLNK(member.external_attr >> 16):
-                    raise ValueError(f"Symbolic link detected in archive: {member.filename}")
-        else:
-            with tarfile.open(archive) as opened_tar:
-                members = opened_tar.getmembers()
-        for any_member in members:
-            safe_extract_member(any_member, out)
-    except ValueError as error:
-        raise ValueError(f"{archive} was not unpacked: one of its files could land outside {out}: {error}") from error
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error) as error:
-        raise ValueError(f"{archive} is damaged: {error}") from error
-    out.mkdir(parents=True, exist_ok=True)
-    try:
-        # extractall goes by the name before it goes by file_type, so a tar archive called x.zip fails here
-        extractall(archive, out, file_type=kind, has_base=False)
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, RuntimeError) as error:
-        raise ValueError(f"{archive} is damaged, encrypted, or not of the type that its name says: {error}") from error
-    return sorted(path for path in out.rglob("*") if path.is_file())
 
 
 def install_files(files: Mapping[str, Path | None], out: str | os.PathLike[str], force: bool = False) -> list[Path]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
-from monai_unet.data.fetch import install_files
-from monai_unet.data.source import DOWNLOADS, local_folder
+from monai_unet.data.fetch import MOST_BYTES, install_files
+from monai_unet.data.source import local_folder
 from monai_unet.data.synthetic import write_synthetic
 from monai_unet.io.sources import check_file
 from monai_unet.io.stack import read_stack
@@ -75,7 +74,9 @@ def check_isbi2012(folder: str | os.PathLike[str]) -> StackSummary:
     return summary
 
 
-def prepare_isbi2012(source: str | os.PathLike[str], out: str | os.PathLike[str], force: bool = False) -> StackSummary:
+def prepare_isbi2012(
+    source: str | os.PathLike[str], out: str | os.PathLike[str], force: bool = False, max_bytes: int = MOST_BYTES
+) -> StackSummary:
     """Check the challenge's files and copy them, byte for byte, to the folder that the bundles read.
 
     Args:
@@ -85,6 +86,7 @@ def prepare_isbi2012(source: str | os.PathLike[str], out: str | os.PathLike[str]
         out: folder, made when it is missing. Nothing lands in it before every check has passed, except that downloads
             collect in `out/.download` until then; a broken one goes on there when it is asked for again.
         force: replace different files in `out`.
+        max_bytes: largest download, and largest sum of the files in an archive.
 
     Returns:
         What was found; `notes` say what was converted. Labels with the values 0 and any one other are unambiguous
@@ -96,22 +98,8 @@ def prepare_isbi2012(source: str | os.PathLike[str], out: str | os.PathLike[str]
         FileExistsError: when `out` has different files and `force` is not set.
         OSError: when a download fails.
     """
-    out = Path(out)
-    try:
-        summary = _prepare(os.fspath(source), out, force)
-    except (ValueError, FileNotFoundError):
-        _remove_downloads(out)  # what was fetched is whole and of no use; the next call is to fetch it anew
-        raise
-    except OSError:
-        if not any(path.is_file() for path in (out / DOWNLOADS).rglob("*")):
-            _remove_downloads(out)
-        raise
-    _remove_downloads(out)
-    return summary
-
-
-def _prepare(source: str, out: Path, force: bool) -> StackSummary:
-    with local_folder(source, out, (VOLUME, LABELS, TEST), optional=(TEST,)) as (folder, unpacked):
+    source, out = os.fspath(source), Path(out)
+    with local_folder(source, out, (VOLUME, LABELS, TEST), optional=(TEST,), max_bytes=max_bytes) as (folder, unpacked):
         files = _files_in(folder, unpacked, source)
         summary, labels = _check_files(files)
         with tempfile.TemporaryDirectory() as temporary:
@@ -122,13 +110,6 @@ def _prepare(source: str, out: Path, force: bool) -> StackSummary:
             order = {TEST: files[TEST] if files[TEST].exists() else None, VOLUME: files[VOLUME], LABELS: files[LABELS]}
             install_files(order, out, force)
     return summary
-
-
-def _remove_downloads(out: Path) -> None:
-    if (out / DOWNLOADS).is_dir():
-        shutil.rmtree(out / DOWNLOADS)
-        if not any(out.iterdir()):
-            out.rmdir()
 
 
 def default_dataset(root: str | os.PathLike[str] = "datasets") -> Path:

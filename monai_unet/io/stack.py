@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from monai_unet.io.sources import ImageSource, open_image, open_source
+from monai_unet.io.sources import ImageInfo, ImageSource, open_image, open_source
 
 WRITTEN_BY = "monai-unet"
 """In the metadata of the files that inference writes."""
@@ -54,26 +54,45 @@ def read_image(path: str | Path) -> np.ndarray:
 
 def _read(source: ImageSource) -> np.ndarray:
     path = source.path
-    channels = source.info.channels
-    if channels != 1:
-        shape = (*source.info.shape[source.info.ndim == 2 :], channels)
-        remedy = "convert colour or several channels to one grey channel first"
-        if channels > 4 and source.info.shape[0] == 1:  # ImageJ may call a stack's sections so
-            remedy = f"if its {channels} channels are sections, set Image > Properties > Slices to {channels} in Fiji"
-        raise ValueError(f"{path} has the shape {shape}; expected grey sections of one size; {remedy}")
+    if source.info.channels != 1:
+        shape = (*source.info.shape[source.info.ndim == 2 :], source.info.channels)
+        raise ValueError(
+            f"{path} has the shape {shape}; expected grey sections of one size; {to_one_channel(source.info)}"
+        )
     depth, height, width = source.info.shape
     size = depth * height * width * source.info.dtype.itemsize
     if size > _memory():
         raise ValueError(
-            f"{path} has the shape {source.info.shape}, which takes {size / 1e9:.1f} GB as a whole, and the memory of "
-            f"this machine is {_memory() / 1e9:.1f} GB; `monai-unet predict` reads it tile by tile, and to train on "
-            "it, cut it into smaller files"
+            f"{path} has the shape {source.info.shape} and takes {size / 1e9:.1f} GB as a whole; this machine has "
+            f"{_memory() / 1e9:.1f} GB. `monai-unet predict` reads it tile by tile; for training, cut it into smaller "
+            "files"
         )
     array = source.read((slice(0, depth), slice(0, height), slice(0, width)))[0]
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         bad = int(array.size - np.isfinite(array).sum())
         raise ValueError(f"{path} holds {bad} values that are not finite (NaN or infinite); replace them first")
     return array
+
+
+def to_one_channel(info: ImageInfo) -> str:
+    """What makes grey sections of an image with several channels, as part of an error.
+
+    ImageJ may call a stack's sections channels, and tifffile takes three or four of them for the planes of a colour
+    image unless it is told otherwise: the mean over such channels would be one over sections.
+    """
+    channels = info.channels
+    if channels in (3, 4):
+        to_grey = "make it grey first: Image > Type > 8-bit in Fiji, or skimage.color.rgb2gray"
+    else:
+        to_grey = "convert several channels to one grey channel first, or save the one that shows the cells"
+    if not info.separate_channels or info.shape[0] > 1:
+        return to_grey
+    kind = "the colours of one section" if channels in (3, 4) else "channels of one section"
+    return (
+        f"if its {channels} channels are sections, set Image > Properties > Slices to {channels} in Fiji (where it "
+        "opens in colour, after Image > Type > RGB Stack), or save them with tifffile.imwrite(FILE, stack, "
+        f"photometric='minisblack'); if they are {kind}, {to_grey}"
+    )
 
 
 def _memory() -> float:

@@ -1,1 +1,1 @@
-"""The bundles in MONAI Label's server. Only `app` and `writing` import MONAI Label, and run inside it."""
+"""The bundles in MONAI Label's server. Only `app`, `asgi` and `datastore` import MONAI Label, and run inside it."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from fastapi import HTTPException
+from monailabel.config import settings
 from monailabel.interfaces.app import MONAILabelApp
 from monailabel.tasks.activelearning.first import First
 from monailabel.tasks.activelearning.random import Random
@@ -22,6 +23,8 @@ from monai_unet.io import count_sections, written_aside
 from monai_unet.io.monai_files import TiffWriter
 from monai_unet.io.sources import open_source
 from monai_unet.label.annotations import outlines, read_annotations, write_annotations
+from monai_unet.label.datastore import Folder
+from monai_unet.label.request_values import check_params
 from monai_unet.label.results import result_type, write_result
 
 logger = logging.getLogger(__name__)
@@ -33,6 +36,15 @@ class BundlesApp(MONAILabelApp):
     def __init__(self, app_dir: str, studies: str, conf: dict[str, str]) -> None:
         self.bundles = {name: str(Path(app_dir, "model", name)) for name in conf["models"].split(",")}
         super().__init__(app_dir, studies, conf, "monai-unet", "Bundles of monai-unet", __version__)
+
+    def init_datastore(self) -> Any:
+        """The folder of the images."""
+        return Folder(
+            self.studies,
+            extensions=settings.MONAI_LABEL_DATASTORE_FILE_EXT,
+            auto_reload=settings.MONAI_LABEL_DATASTORE_AUTO_RELOAD,
+            read_only=settings.MONAI_LABEL_DATASTORE_READ_ONLY,
+        )
 
     def init_infers(self) -> dict[str, Any]:
         """A prediction task per bundle."""
@@ -49,9 +61,11 @@ class BundlesApp(MONAILabelApp):
     def infer(self, request: dict[str, Any], datastore: Any = None) -> Any:
         """The prediction of an image; what the user can put right is answered by the reason, not by "500"."""
         image = request.get("image")
-        named = isinstance(image, str) and not Path(image).exists()  # a file that came with the request exists
-        if named and not (datastore or self.datastore()).get_image_uri(image):
-            raise HTTPException(404, f"there is no image {image!r} in {self.studies}")
+        if isinstance(image, str) and not Path(image).is_absolute():  # as a file is that came with the request
+            if image not in (datastore or self.datastore()).list_images():
+                raise HTTPException(404, f"there is no image {image!r} in {self.studies}")
+            if Path(image).exists():
+                raise HTTPException(422, f"the image {image!r} has the name of a file in the server's own folder")
         try:
             return super().infer(request, datastore)
         except Exception as error:
@@ -60,6 +74,13 @@ class BundlesApp(MONAILabelApp):
                 raise
             logger.exception(f"cannot predict {image}")
             raise HTTPException(422, str(cause)) from error
+
+    def train(self, request: dict[str, Any]) -> Any:
+        """Train a bundle; what a request may say is checked here again, before it becomes a config."""
+        of_the_server = ("model", "bundle_path", "local_rank")
+        asked = {name: value for name, value in request.items() if name not in of_the_server}
+        check_params(asked, self.bundles)
+        return super().train(request)
 
     def infer_wsi(self, request: dict[str, Any], datastore: Any = None) -> Any:
         """What QuPath asks for: an image is predicted as a whole, as OpenSlide reads no plain TIFF."""

@@ -10,8 +10,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from monai_unet.label.guard import machine_names
+
 SUFFIXES = ("*.png", "*.tif", "*.tiff", "*.nii", "*.nii.gz", "*.xml")
 """Of images and labels that the server looks for; QuPath's labels are XML."""
+
+HOSTS = "MONAI_UNET_LABEL_HOSTS"
+"""Environment variable with the names of this machine that requests may ask, as a JSON list."""
 
 
 def check_server(studies: Path) -> None:
@@ -47,7 +52,9 @@ def start_server(app: Path, studies: Path, names: Sequence[str], host: str = "12
             file=sys.stderr,
         )
     sys.stdout.flush()
-    os.execve(sys.executable, server_command(app, studies, names, host, port), server_environment(app, os.environ))
+    os.execve(
+        sys.executable, server_command(app, studies, names, host, port), server_environment(app, os.environ, host)
+    )
 
 
 def server_command(app: Path, studies: Path, names: Sequence[str], host: str, port: int) -> list[str]:
@@ -57,9 +64,10 @@ def server_command(app: Path, studies: Path, names: Sequence[str], host: str, po
     return [*command, "--uvicorn_app", "monai_unet.label.asgi:app", "--conf", "models", ",".join(names)]
 
 
-def server_environment(app: Path, environment: Mapping[str, str]) -> dict[str, str]:
-    """Settings of MONAI Label; what the environment says already is kept."""
+def server_environment(app: Path, environment: Mapping[str, str], host: str = "127.0.0.1") -> dict[str, str]:
+    """Settings of MONAI Label, and the names of this machine; what the environment says already is kept."""
     return {
+        HOSTS: json.dumps(sorted(machine_names(host))),
         "MONAI_LABEL_DATASTORE_FILE_EXT": json.dumps(SUFFIXES),
         "MONAI_LABEL_SESSION_PATH": str(Path(app, "sessions").absolute()),
         "MONAI_LABEL_TRACKING_ENABLED": "false",  # it would want MLflow

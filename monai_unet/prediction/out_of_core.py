@@ -37,7 +37,7 @@ from monai_unet.transforms.decoding import Decoding
 
 OUTPUTS = ("probability", "label", "instances")
 DTYPES = ("float32", "float16", "uint8")
-INTERPRETER = 450_000_000  # bytes that Python with PyTorch, MONAI and Dask takes before the first tile
+INTERPRETER = 700_000_000  # bytes that Python with PyTorch, MONAI (with all that it imports) and Dask takes
 _CHECKED = 1 << 24  # pixels that are looked at together before the start
 PER_PIXEL = 40  # bytes a pixel of a tile beside the network: two tiles as read, as floats, and as they are written
 

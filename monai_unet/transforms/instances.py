@@ -137,7 +137,7 @@ def watershed_blocks(
     """`watershed_instances` of arrays that need not fit into memory; the labels are those of the whole arrays.
 
     The parts of the foreground are numbered block by block, as `label_blocks` does, and then grown one after the other,
-    each in its bounding box.
+    each in its bounding box; those that begin in one block are read together where the memory allows it.
 
     Args:
         inside: see `watershed_instances`.
@@ -175,20 +175,21 @@ def watershed_blocks(
                 starts[number] = np.minimum(starts[number], corner + [part.start for part in found])
                 stops[number] = np.maximum(stops[number], corner + [part.stop for part in found])
     count = 0
-    for number in range(1, num_parts + 1):
-        extent = stops[number] - starts[number]
-        if np.prod(extent) < min_size:
-            continue
-        if np.prod(extent) > largest:
-            raise ValueError(
-                f"a connected part of the foreground spans {' x '.join(map(str, extent))} pixels, more than the memory "
-                "allows: give a higher threshold, which divides it, or more memory"
-            )
-        where = tuple(slice(int(low), int(high)) for low, high in zip(starts[number], stops[number], strict=True))
-        there, grown = np.asarray(parts[where]), np.asarray(target[where]).astype(np.int64)
-        count = _grow(np.asarray(inside[where]), there > 0, there == number, seed_depth, grown, count)
-        _check_range(count, target.dtype, "a higher seed_depth")
-        target[where] = grown.astype(target.dtype)
+    for numbers in _by_block(starts, size):
+        numbers = numbers[(stops[numbers] - starts[numbers]).prod(1) >= min_size]
+        for low, high, together in _windows(starts, stops, numbers, largest):
+            window = tuple(slice(int(start), int(stop)) for start, stop in zip(low, high, strict=True))
+            there, near = np.asarray(parts[window]), np.asarray(inside[window])
+            grown = np.asarray(target[window]).astype(np.int64)
+            for number in together:
+                where = tuple(
+                    slice(int(start), int(stop))
+                    for start, stop in zip(starts[number] - low, stops[number] - low, strict=True)
+                )
+                part = there[where]
+                count = _grow(near[where], part > 0, part == number, seed_depth, grown[where], count)
+            _check_range(count, target.dtype, "a higher seed_depth")
+            target[window] = grown.astype(target.dtype)
     sizes, firsts = np.zeros(count, np.int64), np.full(count, np.iinfo(np.int64).max)
     for _, box in _boxes(shape, size):
         here = np.asarray(target[box])
@@ -200,6 +201,43 @@ def watershed_blocks(
     for _, box in _boxes(shape, size):
         target[box] = numbers[np.asarray(target[box])]
     return int(numbers.max())
+
+
+def _by_block(starts: np.ndarray, size: Sequence[int]) -> Iterator[np.ndarray]:
+    """The parts that begin in each block, in ascending order; `starts` has a row for each part, from part 1 on.
+
+    A part that another one encloses comes after it, as in the order of the numbers.
+    """
+    if len(starts) < 2:
+        return
+    blocks = starts[1:] // np.array(size)
+    order = np.lexsort((np.arange(len(blocks)), *blocks.T[::-1]))
+    changes = np.flatnonzero((np.diff(blocks[order], axis=0) != 0).any(1)) + 1
+    yield from np.split(order + 1, changes)
+
+
+def _windows(
+    starts: np.ndarray, stops: np.ndarray, numbers: np.ndarray, largest: int
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """First and last corner of what is read at once, and the parts in it: all of them, or one by one.
+
+    Raises:
+        ValueError: when a part is larger than `largest` pixels.
+    """
+    if not len(numbers):
+        return
+    low, high = starts[numbers].min(0), stops[numbers].max(0)
+    if np.prod(high - low) <= largest // 2:  # what a part takes to grow comes on top
+        yield low, high, numbers
+        return
+    for number in numbers:
+        extent = stops[number] - starts[number]
+        if np.prod(extent) > largest:
+            raise ValueError(
+                f"a connected part of the foreground spans {' x '.join(map(str, extent))} pixels, more than the memory "
+                "allows: give a higher threshold, which divides it, or more memory"
+            )
+        yield starts[number], stops[number], np.array([number])
 
 
 def _grow(

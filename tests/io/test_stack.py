@@ -45,6 +45,31 @@ def test_sections_that_imagej_calls_channels_are_refused_with_the_remedy(tmp_pat
         read_stack(tmp_path / "a.tif")
 
 
+@pytest.mark.parametrize("num", [3, 4])
+def test_sections_that_look_like_the_planes_of_a_colour_image_are_refused_with_both_remedies(tmp_path, num):
+    stack = np.zeros((num, 40, 50), np.uint8)
+    # tifffile does so by itself where it is told nothing, but is about to change
+    tifffile.imwrite(tmp_path / "a.tif", stack, photometric="rgb", planarconfig="separate")
+    with pytest.raises(ValueError, match=rf"if its {num} channels are sections, .* Slices to {num} .*if .*rgb2gray"):
+        read_stack(tmp_path / "a.tif")
+    tifffile.imwrite(tmp_path / "a.tif", stack, photometric="minisblack")  # as the remedy says
+    assert read_stack(tmp_path / "a.tif").shape == (num, 40, 50)
+
+
+@pytest.mark.parametrize("axes", ["CYX", "ZCYX"])
+def test_channels_of_several_sections_are_no_sections(tmp_path, axes):
+    shape = (2, 4, 5) if axes == "CYX" else (6, 2, 4, 5)
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros(shape, np.uint8), imagej=True, metadata={"axes": axes})
+    with pytest.raises(ValueError, match="save the one that shows the cells") as error:
+        read_stack(tmp_path / "a.tif")
+    assert ("are sections" in str(error.value)) == (axes == "CYX")
+
+
+def test_interleaved_colours_are_no_sections(tmp_path):
+    with pytest.raises(ValueError, match=r"one size; make it grey first: .*rgb2gray$"):
+        read_stack(write(tmp_path / "a.tif", np.zeros((5, 6, 3), np.uint8)))
+
+
 def test_pages_of_different_size_are_refused_and_not_dropped(tmp_path):
     with tifffile.TiffWriter(tmp_path / "a.tif") as tiff:
         tiff.write(STACK[0])

@@ -296,9 +296,114 @@ def test_it_listens_on_the_loopback_only(server):
     assert listening == {"127.0.0.1"}
 
 
-def test_pages_of_other_sites_are_not_let_in(server):
-    answer = server.answer("GET", "/info/", headers={"Origin": "http://example.org"})
+# attacks: each is answered by a refusal, and nothing has happened
+
+
+def wheres(server):
+    """Every file of the server's folders and the folder around them, with its time."""
+    files = (path for path in server.studies.parent.rglob("*") if path.is_file() and "log" not in path.name)
+    return {str(path): path.stat().st_mtime_ns for path in files}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/train/isbi", {"max_epochs": "$__import__('os').system('touch {folder}/attacked')+1"}),
+        ("POST", "/train/isbi", {"max_epochs": "@epochs"}),
+        ("POST", "/train/isbi", {"$__import__('os').system('touch {folder}/attacked')": 1}),
+        ("POST", "/train/isbi", {"train#trainer#max_epochs": 1}),
+        ("POST", "/train/isbi", {"bundle_path": "/tmp"}),
+        ("POST", "/train/isbi", {"run_id": "$__import__('os').system('touch {folder}/attacked')"}),
+        ("POST", "/train/isbi", {"model_filename": "../../../x.pt"}),
+        ("POST", "/train/isbi", {"device": "$__import__('os').system('touch {folder}/attacked')"}),
+        ("POST", "/train/isbi", {"tracking": "mlflow", "tracking_uri": "http://example.org"}),
+        ("POST", "/train/", {"isbi": {"max_epochs": "$__import__('os').system('touch {folder}/attacked')+1"}}),
+        ("POST", "/batch/infer/isbi", {"device": "$__import__('os').system('touch {folder}/attacked')"}),
+        ("POST", "/batch/infer/isbi", {"label_tag": "../../x"}),
+        ("POST", "/infer/wsi/isbi?image=flat", {"params": {"image": "/etc/hostname"}}),
+        ("POST", "/infer/wsi/isbi?image=../../x", {}),
+        ("POST", "/infer/isbi?image=%2Fetc%2Fhostname", None),
+        ("POST", "/activelearning/random", {"strategy": "../../x"}),
+        ("PUT", "/datastore/?image=../../x", "file"),
+        ("PUT", "/datastore/image?image=..%2F..%2Fx", "file"),
+        ("PUT", "/datastore/image?image=.hidden", "file"),
+        ("PUT", "/datastore/label?image=flat&tag=../../x", "label"),
+        ("PUT", "/datastore/label?image=flat&tag=/tmp", "label"),
+        ("PUT", "/datastore/label?image=../../x", "label"),
+        ("DELETE", "/datastore/image?id=../../x", None),
+        ("DELETE", "/datastore/label?id=flat&tag=../..", None),
+        ("GET", "/datastore/label?label=flat&tag=../../app", None),
+        ("GET", "/session/..%5C..", None),
+    ],
+)
+def test_values_that_are_no_data_are_refused(server, method, path, body):
+    before = wheres(server)
+    folder = str(server.studies.parent)
+    arguments = {"files": {body: ("x.tif", b"x")}} if isinstance(body, str) else {}
+    if isinstance(body, dict):
+        arguments["data"] = json.dumps(body).replace("{folder}", folder)
+        arguments["headers"] = {"Content-Type": "application/json"}
+    answer = server.ask(method, path, **arguments)
+    assert answer.status_code in (404, 422), answer.text
+    assert answer.json()["detail"]
+    assert wheres(server) == before
+
+
+def test_parameters_beside_a_file_are_checked_too(server):
+    answer = server.ask("POST", "/infer/isbi?image=flat", data={"params": json.dumps({"image": "/etc/hostname"})})
+    assert answer.status_code == 422
+    assert "'image' is not known" in answer.json()["detail"]
+
+
+def test_an_image_that_is_there_is_not_written_over(server):
+    before = (server.studies / "flat.tif").read_bytes()
+    answer = server.ask("PUT", "/datastore/image?image=flat", files={"file": ("flat.tif", b"x")})
+    assert answer.status_code == 409
+    assert (server.studies / "flat.tif").read_bytes() == before
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
+@pytest.mark.parametrize("path", ["/proxy/dicom/wado/x", "/ohif/", "/reload", "/model/isbi", "/login", "/logs/gpu"])
+def test_what_is_not_needed_is_not_offered(server, method, path):
+    if (method, path) == ("GET", "/model/isbi"):
+        pytest.skip("the weights of a model can be fetched")
+    assert server.ask(method, path).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/train/none", "/infer/none?image=flat", "/batch/infer/none", "/infer/wsi/none"])
+def test_an_unknown_model_is_not_found(server, path):
+    answer = server.ask("POST", path)
+    assert answer.status_code == 404
+    assert "there is no model 'none', only dic_hela, isbi, phc_u373" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://example.org"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"},
+        {"Host": "example.org"},
+        {"Host": "127.0.0.1.example.org:8000"},
+    ],
+)
+def test_a_page_of_another_site_starts_no_training_and_reads_nothing(server, headers):
+    for method, path in (("POST", "/train/isbi"), ("GET", "/info/")):
+        answer = server.ask(method, path, headers=headers)
+        assert answer.status_code in (403, 421), answer.text
+    assert server.ask("GET", "/train/", params={"check_if_running": "true"}).status_code == 404
+
+
+def test_its_own_pages_are_let_in(server):
+    answer = server.answer("GET", "/info/", headers={"Origin": f"http://127.0.0.1:{server.port}"})
     assert "access-control-allow-origin" not in answer.headers
+
+
+def test_a_refusal_leaves_no_traceback_in_the_log(server):
+    before = server.log.read_text()
+    server.ask("POST", "/train/isbi", json={"max_epochs": "$1"})
+    assert "Traceback" not in server.log.read_text()[len(before) :]
 
 
 # from here on the weights change: what stands above compares with whatever weights there are

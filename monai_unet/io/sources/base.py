@@ -20,6 +20,9 @@ DEFLATE_RATIO = 1032
 # an image above the first size, in bytes, needs a byte in the file for so many of its own: a blank one packs well
 _LARGE, _LARGEST_RATIO = 1 << 30, 1_000_000
 
+_SMALLEST = 1e-20  # of a pixel's size; the largest is its inverse
+_FLAT = 1e-6  # volume between the axes of an affine, for axes of length 1, below which they lie in a plane
+
 # names as NGFF has them, with their length in metres; what the formats write instead stands in `unit_name`
 METRES = {
     "angstrom": 1e-10,
@@ -63,6 +66,7 @@ class ImageInfo:
         affine: of NIfTI, MetaImage and NRRD, 4 x 4, from voxels (x, y, z) to `unit`; None of other formats.
         colour_table: the file has a table (a palette, a LUT) that gives each number another colour or grey value. The
             numbers are what `read` returns: right for labels, but no grey values.
+        separate_channels: each channel lies in a plane of its own, as sections do, and may be a section.
     """
 
     path: Path
@@ -76,12 +80,14 @@ class ImageInfo:
     origin: tuple[float, float, float] | None = None
     affine: np.ndarray | None = None
     colour_table: bool = False
+    separate_channels: bool = False
 
 
 def sound_spacing(spacing: tuple[float, float, float] | None) -> tuple[float, float, float] | None:
     """A spacing (z, y, x) that may reach a file: a negative one says the direction, and counts by its size.
 
-    None where y or x is zero, infinite or NaN, as if the file did not say; z is then 1 where only that is.
+    None where y or x is zero, infinite, NaN or beyond what any unit needs, as if the file did not say; where only z is,
+    it is 1.
 
     Example:
         >>> sound_spacing((-0.5, 2.0, 2.0)), sound_spacing((float("nan"), 2.0, 2.0)), sound_spacing((1.0, 0.0, 2.0))
@@ -89,8 +95,27 @@ def sound_spacing(spacing: tuple[float, float, float] | None) -> tuple[float, fl
     """
     if spacing is None:
         return None
-    z, y, x = (abs(size) if math.isfinite(size) else 0.0 for size in spacing)
+    z, y, x = (abs(size) if _SMALLEST < abs(size) < 1 / _SMALLEST else 0.0 for size in spacing)
     return (z or 1.0, y, x) if y and x else None
+
+
+def sound_affine(affine: np.ndarray | None, spacing: tuple[float, float, float] | None) -> np.ndarray | None:
+    """An affine that may reach a file; one without an inverse gives way to the one that the spacing (z, y, x) makes.
+
+    Example:
+        >>> sound_affine(np.diag([np.nan, 1, 1, 1]), (3.0, 2.0, 1.0)).diagonal()
+        array([1., 2., 3., 1.])
+    """
+    if affine is None:
+        return None
+    lengths = np.linalg.norm(affine[:3, :3], axis=0)
+    if (
+        np.isfinite(affine).all()
+        and (lengths > _SMALLEST).all()
+        and abs(np.linalg.det(affine[:3, :3] / lengths)) > _FLAT
+    ):
+        return affine
+    return np.diag([*reversed(spacing or (1.0, 1.0, 1.0)), 1.0])
 
 
 def straight_origin(affine: np.ndarray) -> tuple[float, float, float] | None:
@@ -114,8 +139,9 @@ class ImageSource(ABC):
     def __init__(self, path: Path) -> None:
         self.path = path
         info = self._describe()
+        spacing = sound_spacing(info.spacing)
         origin = info.origin if info.origin is not None and all(map(math.isfinite, info.origin)) else None
-        self.info = replace(info, spacing=sound_spacing(info.spacing), origin=origin)
+        self.info = replace(info, spacing=spacing, origin=origin, affine=sound_affine(info.affine, spacing))
         if min(self.info.shape) < 1:
             raise ValueError(f"it has the shape {self.info.shape}: there are no pixels in it")
         if self.info.dtype.kind not in "uif":

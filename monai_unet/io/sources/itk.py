@@ -39,6 +39,12 @@ class ItkSource(ImageSource):
                 f"it has the shape {size[::-1]} with {reader.GetNumberOfComponents()} components; expected one grey "
                 "picture or volume: save each volume, and each channel, in its own file"
             )
+        spacing, direction = reader.GetSpacing(), np.array(reader.GetDirection()).reshape(len(size), len(size))
+        if not (np.isfinite(spacing).all() and np.all(spacing) and abs(np.linalg.det(direction)) > 0):
+            raise ValueError(
+                f"its spacing is {spacing} and its direction {direction.tolist()}; ITK reads no image with a spacing "
+                "that is zero or not finite, or with axes in one plane: correct the header"
+            )
         empty = SimpleITK.Image([1] * len(size), reader.GetPixelID())
         width, height, depth = (*size, 1)[:3]
         expected, stored = math.prod(size) * SimpleITK.GetArrayViewFromImage(empty).dtype.itemsize, self._stored
@@ -53,7 +59,7 @@ class ItkSource(ImageSource):
             1,
             SimpleITK.GetArrayViewFromImage(empty).dtype,
             ndim=len(size),
-            spacing=tuple(reversed((*reader.GetSpacing(), 1.0)[:3])),
+            spacing=tuple(reversed((*spacing, 1.0)[:3])),
             unit="millimeter",
             origin=straight_origin(_TO_NIFTI @ _affine(reader, len(size))),
             affine=_affine(reader, len(size)),

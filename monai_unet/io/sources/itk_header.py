@@ -67,7 +67,7 @@ def _meta_fields(lines: Sequence[str]) -> tuple[dict[str, str], int]:
         fields[key.strip().lower()] = value.strip()
         if key.strip().lower() == "elementdatafile":
             return fields, index + 1
-    raise ValueError("its header names no ElementDataFile; it is no MetaImage, or damaged")
+    raise ValueError("it is neither a MetaImage (its header names no ElementDataFile) nor an NRRD, or it is damaged")
 
 
 def _nrrd_fields(lines: Sequence[str]) -> tuple[dict[str, str], int]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 from xml.etree import ElementTree
 
 import numpy as np
@@ -68,6 +68,7 @@ class TiffSource(ImageSource):
             samples=layout.channels // len(layout.pages),
             origin=layout.origin,
             colour_table=layout.colour_table,
+            separate_channels=len(layout.pages) > 1 or layout.pages[0][0].planarconfig == 2,
         )
 
     def _read(self, box: Box) -> np.ndarray:
@@ -305,7 +306,7 @@ def _spacing(tiff: TiffFile, page: TiffPage) -> tuple[tuple[float, float, float]
         return None, None
     unit = unit_name(imagej.get("unit"))
     if unit is not None:
-        z = float(imagej.get("spacing", 1.0))
+        z = _number(imagej, "spacing")
         own = unit_name(imagej.get("zunit"))  # ImageJ may give z in a unit of its own
         if own is not None and unit is not None:
             z *= METRES[own] / METRES[unit]
@@ -317,10 +318,20 @@ def _spacing(tiff: TiffFile, page: TiffPage) -> tuple[tuple[float, float, float]
 
 def _pixel(page: TiffPage, name: str) -> float | None:
     tag = page.tags.get(name)
-    if tag is None or 0 in tag.value:
+    try:
+        pixels, units = tag.value  # type: ignore[union-attr]
+        return units / pixels
+    except (AttributeError, TypeError, ValueError, ZeroDivisionError):  # there is none, or no fraction
         return None
-    pixels, units = tag.value
-    return units / pixels
+
+
+def _number(described: Mapping[str, Any], name: str) -> float:
+    """The value of a size in metadata, 1 where it is missing."""
+    value = described.get(name, 1.0)
+    try:
+        return float(value)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"its metadata has the {name} {value!r}; expected a number") from error
 
 
 def _ome_spacing(xml: str) -> tuple[tuple[float, float, float] | None, str | None]:
@@ -330,7 +341,7 @@ def _ome_spacing(xml: str) -> tuple[tuple[float, float, float] | None, str | Non
     unit = unit_name(pixels.get("PhysicalSizeXUnit", "µm"))
     sizes = []
     for axis in "ZYX":
-        size = float(pixels.get(f"PhysicalSize{axis}", 1.0))
+        size = _number(pixels.attrib, f"PhysicalSize{axis}")
         own = unit_name(pixels.get(f"PhysicalSize{axis}Unit", "µm"))
         if unit is not None and own is not None and f"PhysicalSize{axis}" in pixels.attrib:
             size *= METRES[own] / METRES[unit]

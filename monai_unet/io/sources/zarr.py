@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ class ZarrSource(ImageSource):
                 raise ValueError(f"its {name} is not an ordinary file")
         node = zarr.open(self.path, mode="r")
         if isinstance(node, zarr.Array):
+            _check_chunk_names(self.path, node)
             return node, _named_axes(node), (None, None, None)
         attributes = dict(node.attrs)
         ome = attributes.get("ome", attributes)
@@ -39,7 +41,9 @@ class ZarrSource(ImageSource):
                 raise ValueError("it is an unfinished prediction; run it again with the same arguments")
             members = ", ".join(sorted(node.keys())) or "nothing"
             raise ValueError(f"it is a Zarr group without an image of its own; it holds {members}: name one of them")
-        return _finest_level(node, ome.get("version"), multiscales)
+        array, axes, scaling = _finest_level(node, ome.get("version"), multiscales)
+        _check_chunk_names(self.path / array.path, array)
+        return array, axes, scaling
 
     def _describe(self) -> ImageInfo:
         array, axes, (spacing, origin, unit) = self._file
@@ -90,6 +94,25 @@ def _named_axes(array: Any) -> tuple[str, ...]:
     if not 2 <= array.ndim <= 4:
         raise ValueError(f"it has the shape {array.shape}; expected (H, W), (D, H, W) or (C, D, H, W)")
     return tuple("czyx"[-array.ndim :])
+
+
+def _check_chunk_names(folder: Path, array: Any) -> None:
+    """Refuse chunks that zarr would not find, and take for blank ones.
+
+    Writers of early OME-Zarr left out the field that says that chunks are called "0/0" and not "0.0".
+    """
+    separator = getattr(array.metadata, "dimension_separator", None)  # of version 2
+    if separator is None or array.ndim < 2:
+        return
+    # the first one tells: "0.0" a file, or "0" a folder
+    chunks = (each for each in folder.iterdir() if each.name.replace(".", "").isdigit())
+    chunk = next(chunks, None)
+    if chunk is not None and ("/" if chunk.is_dir() else ".") != separator:
+        other = "/" if separator == "." else "."
+        raise ValueError(
+            f'its chunks lie in {chunk} and so on, and its .zarray says otherwise: set "dimension_separator" to '
+            f'"{other}" there'
+        )
 
 
 def _finest_level(group: Any, version: Any, multiscales: Any) -> tuple[Any, tuple[str, ...], _Place]:

@@ -128,7 +128,9 @@ def test_a_blank_image_that_packs_well_is_read(tmp_path):
 def test_a_stack_larger_than_the_memory_is_not_read_as_a_whole(tmp_path, monkeypatch):
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((2, 40, 50), np.uint8))
     monkeypatch.setattr("monai_unet.io.stack._memory", lambda: 3999)
-    with pytest.raises(ValueError, match=r"a.tif has the shape \(2, 40, 50\), .*`monai-unet predict` reads it tile by"):
+    with pytest.raises(
+        ValueError, match=r"a.tif has the shape \(2, 40, 50\) and takes .*`monai-unet predict` reads it tile by"
+    ):
         read_stack(tmp_path / "a.tif")
 
 

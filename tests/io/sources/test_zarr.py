@@ -1,5 +1,8 @@
 """What is Zarr's own; what every reader promises is in test_source.py."""
 
+import json
+import re
+import shutil
 import sys
 
 import numpy as np
@@ -131,6 +134,29 @@ def test_no_scale_that_is_not_above_0_is_passed_on(tmp_path, scale, spacing):
 def test_a_scale_that_is_not_a_number_per_axis_is_refused(tmp_path, scale):
     with pytest.raises(ValueError, match=r"a.ome.zarr .* its scale is .*; expected a number for each of the axes y, x"):
         open_source(with_scale(tmp_path / "a.ome.zarr", scale))
+
+
+@needs_zarr
+@pytest.mark.parametrize("separator", [".", "/"])
+@pytest.mark.parametrize("inside", ["", "0"])
+def test_chunks_that_are_not_called_as_the_metadata_says_are_not_taken_for_blank(tmp_path, separator, inside):
+    ome_zarr(tmp_path / "a.zarr", {"version": "0.3", "axes": ["y", "x"]})
+    shutil.rmtree(tmp_path / "a.zarr" / "0")
+    naming = {"name": "v2", "separator": separator}
+    array = zarr.create_array(
+        tmp_path / "a.zarr" / "0", shape=(8, 9), chunks=(4, 5), dtype=np.uint8, zarr_format=2, chunk_key_encoding=naming
+    )
+    array[:] = PICTURE
+    path = tmp_path / "a.zarr" / "0" if inside else tmp_path / "a.zarr"
+    assert np.array_equal(open_source(path).read((slice(0, 1), slice(0, 8), slice(0, 9)))[0, 0], PICTURE)
+    described = json.loads((tmp_path / "a.zarr" / "0" / ".zarray").read_text())
+    if separator == "/":
+        del described["dimension_separator"]
+    else:
+        described["dimension_separator"] = "/"
+    (tmp_path / "a.zarr" / "0" / ".zarray").write_text(json.dumps(described))
+    with pytest.raises(ValueError, match=rf'a.zarr.* set "dimension_separator" to "{re.escape(separator)}" there'):
+        open_source(path)
 
 
 def test_without_zarr_the_extra_is_named(tmp_path, monkeypatch):
