@@ -24,13 +24,15 @@ def load_weights(network: nn.Module, path: str | Path, weights: Mapping[str, tor
 
     Raises:
         FileNotFoundError: when there is no such file; the message says which command makes it.
-        ValueError: when the file is damaged, or the weights are of another network; the message names file and shapes.
+        ValueError: when the file is damaged, the weights are of another network, or one is NaN or infinite; the message
+            names file, tensor and shapes.
     """
     if weights is None:
         if not Path(path).is_file():
+            where = "" if Path(path).is_absolute() else f" in {Path.cwd()}"
             raise FileNotFoundError(
-                f"{path} does not exist: train first (python -m monai.bundle run training --config_file ...), or give "
-                "the weights by --ckpt_path"
+                f"{path} does not exist{where}: train first (python -m monai.bundle run training --config_file ...), "
+                "or say where the weights are (--ckpt_path or --bundle_root); bundles/isbi_compact comes with weights"
             )
         weights = read_checkpoint(path)
         weights = _unwrapped(weights)
@@ -44,6 +46,12 @@ def load_weights(network: nn.Module, path: str | Path, weights: Mapping[str, tor
             f"{found.get(name, 'missing')} in the file and {expected.get(name, 'missing')} in the network. Give the "
             "--features (and --normalisation, --convs_per_block, --variant) it was trained with, or another --ckpt_dir"
         )
+    for name, value in weights.items():
+        if not torch.isfinite(value).all():
+            raise ValueError(
+                f"{path} holds NaN or infinity, first in {name}: whatever it predicts would be NaN. Take other weights, "
+                "as those of an earlier epoch"
+            )
     network.load_state_dict(weights)
 
 

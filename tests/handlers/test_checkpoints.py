@@ -275,8 +275,3 @@ def test_weights_are_loaded_from_a_model_from_a_whole_run_and_as_others_wrap_the
     LoadWeights(tmp_path / "a.pt", network).attach(engine)
     engine.run([0])
     assert torch.equal(network.weight, trained.weight)
-
-
-def test_missing_weights_say_how_they_are_made(tmp_path):
-    with pytest.raises(FileNotFoundError, match="train first"):
-        load_weights(nn.Linear(2, 1), tmp_path / "model.pt")

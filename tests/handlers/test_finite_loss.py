@@ -1,4 +1,5 @@
 import math
+import os
 
 import pytest
 import torch
@@ -8,27 +9,46 @@ from monai.engines.utils import IterationEvents
 from monai_unet.handlers import StopOnBadLoss
 
 
-def run(losses, interval=1, seen=None):
+def run(losses, interval=1, seen=None, checkpoint="models/checkpoint.pt", first=0, during=None):
     """One epoch with these losses; `seen` gets what happened after each."""
 
     def step(engine, batch):
+        if engine.state.iteration == 1:
+            engine.state.iteration += first  # that were trained before the run was stopped
         engine.state.output = {"loss": torch.tensor(batch["loss"], requires_grad=True)}
+        if during is not None:
+            during()
         engine.fire_event(IterationEvents.LOSS_COMPLETED)
         if seen is not None:
             seen.append(engine.state.iteration)
 
     engine = Engine(step)
     engine.register_events(*IterationEvents)
-    StopOnBadLoss(seed=7, checkpoint="models/checkpoint.pt", interval=interval).attach(engine)
+    StopOnBadLoss(seed=7, checkpoint=str(checkpoint), interval=interval).attach(engine)
     engine.add_event_handler(Events.EPOCH_COMPLETED, lambda: seen is not None and seen.append("checkpoint"))
     batches = [{"loss": loss, "name": [f"t{index:03d}.tif"]} for index, loss in enumerate(losses, start=1)]
     engine.run(batches)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-def test_the_error_names_iteration_seed_sections_and_checkpoint(bad):
-    with pytest.raises(ValueError, match=r"iteration 2, seed 7, on t002.tif; .* kept in models/checkpoint.pt"):
+def test_the_error_names_iteration_seed_and_sections(bad):
+    with pytest.raises(ValueError, match=r"iteration 2, seed 7, on t002.tif; no state is kept yet. Look at"):
         run([1.0, bad, 1.0])
+
+
+def test_it_names_the_checkpoint_that_this_run_has_written(tmp_path):
+    file = tmp_path / "checkpoint.pt"
+    with pytest.raises(ValueError, match=r"; the last good state is kept in .*checkpoint.pt. Look at"):
+        run([1.0, math.nan], checkpoint=file, during=file.touch)
+
+
+@pytest.mark.parametrize(("first", "said"), [(0, "no state is kept yet"), (8, "kept in .*checkpoint.pt")])
+def test_it_names_the_checkpoint_of_an_earlier_run_only_where_this_one_goes_on_from_it(tmp_path, first, said):
+    file = tmp_path / "checkpoint.pt"
+    file.touch()
+    os.utime(file, (0, 0))
+    with pytest.raises(ValueError, match=said):
+        run([1.0, math.nan], checkpoint=file, first=first)
 
 
 def test_the_weights_are_not_touched_by_a_bad_loss():
