@@ -49,8 +49,8 @@ def load_weights(network: nn.Module, path: str | Path, weights: Mapping[str, tor
     for name, value in weights.items():
         if not torch.isfinite(value).all():
             raise ValueError(
-                f"{path} holds NaN or infinity, first in {name}: whatever it predicts would be NaN. Take other weights, "
-                "as those of an earlier epoch"
+                f"{path} holds NaN or infinity, first in {name}: whatever it predicts would be NaN. Take other "
+                "weights, as those of an earlier epoch"
             )
     network.load_state_dict(weights)
 
