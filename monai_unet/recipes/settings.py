@@ -149,7 +149,7 @@ def _min_size(survey: Survey) -> Setting:
     median = sizes[len(sizes) // 2]
     smallest = max(median // 10, 1)
     dropped = sum(size < smallest for size in sizes)
-    found_text = f"{len(sizes)} cells of {sizes[0]} to {sizes[-1]} px, median {median}"
+    found_text = f"{_counted(len(sizes), 'cell')} of {sizes[0]} to {sizes[-1]} px, median {median}"
     why = "a tenth of the median cell: smaller objects are taken for noise"
     if dropped:
         why += f"; {dropped} of the labelled cells are smaller and would be dropped: lower it if they are real"
@@ -182,20 +182,20 @@ def _split_and_epochs(survey: Survey, train: Mapping[str, Any]) -> list[Setting]
         Setting(
             "validation",
             validation,
-            f"{survey.num_sections} sections, {len(survey.names)} file{'s' if len(survey.names) > 1 else ''}",
+            f"{_counted(survey.num_sections, 'section')}, {_counted(len(survey.names), 'file')}",
             how,
         ),
         Setting(
             "epochs",
             epochs,
-            f"{num_training} training sections",
+            _counted(num_training, "training section"),
             f"some {ITERATIONS} iterations, one tile of every section an epoch",
         ),
         Setting(
             "val_interval",
             _interval(max(round(epochs / _LOOKS), 1), train["val_interval"]),
-            f"{epochs} epochs",
-            f"some {min(_LOOKS, epochs)} looks at the validation sections",
+            _counted(epochs, "epoch"),
+            f"some {_counted(min(_LOOKS, epochs), 'look')} at the validation sections",
         ),
     ]
 
@@ -216,18 +216,23 @@ def choose_validation(survey: Survey) -> tuple[int | list[int], str]:
     units = list(survey.sections_of_files) if by_files else [1] * survey.num_sections
     number = max(math.floor(len(units) / 4 + 0.5), 1)
     starts = [sum(units[:index]) for index in range(len(units) + 1)]
-    what = "whole files" if by_files and max(units) > 1 else "sections"
-    why = f"{starts[-1] - starts[-1 - number]} {'sections' if what == 'sections' else 'sections, ' + what}"
+    taken = starts[-1] - starts[-1 - number]
+    files = ", whole files" if by_files and max(units) > 1 else ""
+    last = (f"the last {_counted(taken, 'section')}" if taken > 1 else "the last section") + files
     for first in range(len(units) - number, -1, -1):
         chosen = range(starts[first], starts[first + number])
         rest = [index for index in range(survey.num_sections) if index not in chosen]
         if all(_covers(survey, part) for part in (chosen, rest)):
             if first == len(units) - number:
-                return len(chosen), f"the last {why}: a block, as neighbours look alike"
-            return list(chosen), f"a block of {why} in which every class occurs, as in the rest"
-    return starts[-1] - starts[-1 - number], (
-        f"the last {why}; no such block has every class in it and in the rest: choose --validation yourself"
-    )
+                return len(chosen), f"{last}: a block, as neighbours look alike"
+            block = f"a block of {_counted(len(chosen), 'section')}{files}"
+            return list(chosen), f"{block} in which every class occurs, as in the rest"
+    return taken, f"{last}; no such block has every class in it and in the rest: choose --validation yourself"
+
+
+def _counted(number: int, what: str) -> str:
+    """How many there are, in words, as "1 section" and "2 sections"."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _covers(survey: Survey, sections: Sequence[int]) -> bool:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+_FEW = 5  # values, or steps whose numbers all stand at the axis
+
 
 def read_curves(folder: str | os.PathLike[str]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """The scalars in the event files of a folder, not of the folders in it.
@@ -45,7 +47,7 @@ def draw_curve(
     """A curve as a PNG of 840 x 560 pixels.
 
     A loss is noisy: it is drawn pale, with the mean of a fiftieth of the run around each step on top. The best value
-    of any other curve is marked.
+    of any other curve is marked. Few values are drawn as points, as a line of one would not be seen.
 
     Args:
         name: the tag; one with "loss" in it counts iterations, any other one epochs, as MONAI's handlers do.
@@ -63,7 +65,8 @@ def draw_curve(
     known = np.isfinite(values)
     if "loss" in name:
         width = max(1, len(values) // 50)
-        axes.plot(steps, values, color=blue, alpha=0.25 if width > 1 else 1, linewidth=0.8)
+        dots = "o" if known.sum() <= _FEW else ""
+        axes.plot(steps, values, color=blue, alpha=0.25 if width > 1 else 1, linewidth=0.8, marker=dots, markersize=3)
         if width > 1 and known.all():
             total = np.convolve(values, np.ones(width), "same")
             mean = total / np.convolve(np.ones(len(values)), np.ones(width), "same")
@@ -80,7 +83,13 @@ def draw_curve(
     for side, spine in axes.spines.items():
         spine.set_visible(side in ("left", "bottom"))
         spine.set_color("#9aa3ad")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=not along, steps=[1, 2, 5, 10]))
+    if not known.any():
+        axes.text(0.5, 0.5, "no value is a number", ha="center", va="center", color=ink, transform=axes.transAxes)
+    if along or len(np.unique(steps)) > _FEW:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=not along, steps=[1, 2, 5, 10]))
+    else:  # left to itself, an axis around a single step is numbered from 1.90 to 2.10
+        axes.set_xticks(np.unique(steps))
+        axes.set_xlim(steps.min() - 0.5, steps.max() + 0.5)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return buffer.getvalue()

@@ -108,6 +108,18 @@ def test_a_quarter_validates_of_whole_files_where_there_are_four(sections_of_fil
     assert choose_validation(found(sections_of_files=sections_of_files))[0] == expected
 
 
+@pytest.mark.parametrize(
+    ("sections_of_files", "said"),
+    [
+        ((1,) * 5, "the last section: a block"),
+        ((1,) * 8, "the last 2 sections: a block"),
+        ((2, 3, 4, 5), "the last 5 sections, whole files: a block"),
+    ],
+)
+def test_one_section_is_said_to_be_one(sections_of_files, said):
+    assert choose_validation(found(sections_of_files=sections_of_files))[1].startswith(said)
+
+
 def test_a_block_without_cells_does_not_validate_where_another_one_has_some():
     pixels = ((20, 0), (10, 10), (10, 10), (20, 0))
     validation, why = choose_validation(found(sections_of_files=(1,) * 4, class_pixels=pixels))

@@ -1,6 +1,7 @@
 import io
 
 import numpy as np
+import pytest
 from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
 
@@ -69,6 +70,50 @@ def test_the_best_value_is_marked_where_it_is():
     assert draw_curve("v_rand", np.arange(4), values) != draw_curve("v_rand", np.arange(4), values, False)
 
 
-def test_values_that_are_all_nan_are_drawn_as_nothing():
-    assert draw_curve("train_loss", np.arange(3), np.full(3, np.nan)).startswith(b"\x89PNG")
-    assert draw_curve("v_rand", np.arange(3), np.full(3, np.nan)).startswith(b"\x89PNG")
+def dark(png):
+    """Where a picture has ink."""
+    return np.asarray(Image.open(io.BytesIO(png)).convert("L")) < 128
+
+
+def test_a_single_loss_is_a_point():
+    inside = (slice(60, 420), slice(200, 800))  # of the axes
+    assert dark(draw_curve("train_loss", np.array([10]), np.array([0.5])))[inside].sum() > 20
+
+
+@pytest.fixture
+def axis(monkeypatch):
+    """The numbers at the axis of a curve."""
+    from matplotlib.figure import Figure
+
+    drawn = []
+    save = Figure.savefig
+    monkeypatch.setattr(
+        Figure, "savefig", lambda figure, *args, **kwargs: drawn.append(figure) or save(figure, *args, **kwargs)
+    )
+
+    def numbers(name, steps):
+        draw_curve(name, np.array(steps), np.ones(len(steps)))
+        (axes,) = drawn[-1].axes
+        low, high = axes.get_xlim()
+        return [label.get_text() for label in axes.get_xticklabels() if low <= label.get_position()[0] <= high]
+
+    return numbers
+
+
+@pytest.mark.parametrize(
+    ("steps", "numbers"),
+    [([2], ["2"]), ([1, 2], ["1", "2"]), ([5, 10, 15, 17], ["5", "10", "15", "17"]), ([10], ["10"])],
+)
+@pytest.mark.parametrize("name", ["v_rand", "train_loss"])
+def test_few_steps_are_numbered_as_they_are(axis, name, steps, numbers):
+    assert axis(name, steps) == numbers
+
+
+def test_many_steps_are_numbered_in_whole_numbers(axis):
+    assert axis("v_rand", range(1, 13)) == ["2", "4", "6", "8", "10", "12"]
+
+
+def test_values_that_are_all_nan_are_said_to_be_none():
+    for name in ("train_loss", "v_rand"):
+        empty = draw_curve(name, np.arange(3), np.full(3, np.nan))
+        assert dark(empty)[200:320, 300:700].sum() > 100  # the words
