@@ -276,6 +276,12 @@ def test_sections_that_imagej_calls_channels_are_sections(capsys, cells):
     assert (code, words_of_line(out, "SEG")[1]) == (0, f"{seg_score(*cells).seg:.6f}")
 
 
+def test_three_planes_of_a_page_may_be_colours_and_are_asked_about(capsys, cells):
+    tifffile.imwrite("labels.tif", cells[0].astype(np.uint8), photometric="rgb", planarconfig="separate")
+    error = fails(capsys, "labels.tif", write("objects.tif", cells[1]), "--metric", "seg")
+    assert "if its 3 channels are sections, set Image > Properties > Slices to 3" in error
+
+
 def test_a_proposal_of_mirrored_axes_is_put_onto_the_labels(capsys, cells):
     nibabel.save(nibabel.Nifti1Image(cells[0].T, np.eye(4)), "labels.nii")
     mirrored = np.array([[-1, 0, 0, 13], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]])
