@@ -6,9 +6,9 @@ import argparse
 import shlex
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from monai_unet import __version__
 
@@ -16,7 +16,7 @@ from monai_unet import __version__
 
 _ISBI2012_OUT = Path("datasets/isbi2012/data")
 _SYNTHETIC_OUT = Path("datasets/synthetic/data")
-_INTERRUPTED = 130  # as shells have it
+_FAILED, _INTERRUPTED = 2, 130  # the latter as shells have it
 _TRAIN = "python -m monai.bundle run training --config_file"
 
 
@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if getattr(args, "debug", False):
             traceback.print_exc()
         print(f"monai-unet: error: {error}", file=sys.stderr)
-        return 2
+        return _FAILED
     except KeyboardInterrupt:
         print("monai-unet: interrupted", file=sys.stderr)
         return _INTERRUPTED
@@ -60,12 +60,20 @@ class _Parser(argparse.ArgumentParser):
             f"{known}{equals}{value}" if known in self._option_string_actions else arg_string
         )
 
+    def error(self, message: str) -> NoReturn:
+        """End with one line, as every other error does."""
+        more = "" if message.startswith("argument --") else f"; {self.prog} --help shows what there is"
+        self.exit(_FAILED, f"monai-unet: error: {message.removeprefix('argument ')}{more}\n")
+
 
 def _parser() -> argparse.ArgumentParser:
     # SUPPRESS: a subcommand's default would overwrite a --debug that stood before it
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument(
-        "--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of an error"
+        "--debug",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="show the traceback of an error (of the commands of monai.bundle, with MONAI_UNET_DEBUG=1)",
     )
 
     parser = _Parser("monai-unet", description="The original U-Net as a MONAI pipeline.", parents=[common])
@@ -123,13 +131,15 @@ def _add_data(commands: argparse._SubParsersAction, common: argparse.ArgumentPar
         parents=[common],
     )
     _add_out(synthetic, _SYNTHETIC_OUT)
-    for option, default, meaning in (
-        ("--sections", 30, "labelled sections"),
-        ("--size", 512, "height and width, pixels"),
-        ("--seed", 0, "the same seed gives the same bytes"),
-        ("--test-sections", 6, "sections without labels"),
+    for option, default, least, meaning in (
+        ("--sections", 30, 1, "labelled sections"),
+        ("--size", 512, 1, "height and width, pixels"),
+        ("--seed", 0, 0, "the same seed gives the same bytes"),
+        ("--test-sections", 6, 0, "sections without labels"),
     ):
-        synthetic.add_argument(option, type=int, default=default, metavar="N", help=f"{meaning} (default {default})")
+        synthetic.add_argument(
+            option, type=_whole_number(least), default=default, metavar="N", help=f"{meaning} (default {default})"
+        )
     synthetic.set_defaults(run=_data_synthetic)
 
 
@@ -148,13 +158,21 @@ def _add_predict(commands: argparse._SubParsersAction, common: argparse.Argument
     predict.add_argument("--out", required=True, help=".ome.zarr, .ome.tif, .nii or .nii.gz")
     predict.add_argument("--output", choices=("probability", "label", "instances"), default="probability")
     predict.add_argument("--dtype", choices=("float32", "float16", "uint8"), help="of probabilities (default float32)")
-    predict.add_argument("--threshold", type=float, help="of labels and instances (default: the bundle's)")
-    predict.add_argument("--min-size", type=int, metavar="N", help="drop smaller instances (default: the bundle's)")
-    predict.add_argument("--memory", help="that a worker process may take, as 2GB (default: the bundle's)")
+    predict.add_argument("--threshold", type=_knob("threshold"), help="of labels and instances (default: the bundle's)")
+    predict.add_argument(
+        "--min-size", type=_knob("min_size"), metavar="N", help="drop smaller instances (default: the bundle's)"
+    )
+    predict.add_argument(
+        "--memory", type=_knob("memory"), help="that a worker process may take, as 2GB (default: the bundle's)"
+    )
     predict.add_argument("--roi", metavar="[Z0:Z1,]Y0:Y1,X0:X1", help="predict this part only")
-    predict.add_argument("--device", help="where the network computes (default: a GPU where there is one)")
+    predict.add_argument(
+        "--device", type=_knob("device"), help="where the network computes (default: a GPU where there is one)"
+    )
     where = predict.add_mutually_exclusive_group()
-    where.add_argument("--workers", type=int, default=1, metavar="N", help="processes on this machine (default 1)")
+    where.add_argument(
+        "--workers", type=_knob("workers"), default=1, metavar="N", help="processes on this machine (default 1)"
+    )
     where.add_argument("--scheduler", metavar="ADDRESS", help="of a running Dask scheduler, as tcp://10.0.0.1:8786")
     predict.set_defaults(run=_predict, overrides=True)
 
@@ -215,13 +233,15 @@ def _add_score(commands: argparse._SubParsersAction, common: argparse.ArgumentPa
     score.add_argument("--metric", choices=("isbi", "seg"), required=True)
     score.add_argument("--out", metavar="JSON", help="write the scores of every section, or cell, here too")
     isbi = score.add_argument_group("isbi")
-    isbi.add_argument("--thresholds", type=float, nargs="+", metavar="T", help="to try (default 0.0 0.1 ... 0.9)")
+    isbi.add_argument(
+        "--thresholds", type=_knob("threshold"), nargs="+", metavar="T", help="to try (default 0.0 0.1 ... 0.9)"
+    )
     isbi.add_argument(
         "--no-warping", action="store_true", default=None, help="leave out the warping scores, which need numba"
     )
     seg = score.add_argument_group("seg, for probabilities")
-    seg.add_argument("--threshold", type=float, help="foreground is above it (default 0.5)")
-    seg.add_argument("--min-size", type=int, metavar="N", help="drop objects of fewer pixels")
+    seg.add_argument("--threshold", type=_knob("threshold"), help="foreground is above it (default 0.5)")
+    seg.add_argument("--min-size", type=_knob("min_size"), metavar="N", help="drop objects of fewer pixels")
     score.set_defaults(run=_score)
 
 
@@ -264,7 +284,7 @@ def _add_new(commands: argparse._SubParsersAction, common: argparse.ArgumentPars
         choices=("instances", "classes"),
         help="what the numbers in the labels are (default: instances where there are more than two, and two classes)",
     )
-    new.add_argument("--ignore-label", type=int, metavar="N", help="value of unknown pixels")
+    new.add_argument("--ignore-label", type=_knob("ignore_label"), metavar="N", help="value of unknown pixels")
     new.add_argument("--partly-annotated", metavar="NAME,...", help="images of which only some cells are labelled")
     new.set_defaults(run=_new)
 
@@ -303,7 +323,7 @@ def _add_label(commands: argparse._SubParsersAction, common: argparse.ArgumentPa
     )
     label.add_argument("--app", type=Path, metavar="DIR", help="for copies of the bundles (default STUDIES-app)")
     label.add_argument("--host", default="127.0.0.1", help="to listen on (default 127.0.0.1, this machine alone)")
-    label.add_argument("--port", type=int, default=8000, help="to listen on (default 8000)")
+    label.add_argument("--port", type=_whole_number(1, 65535), default=8000, help="to listen on (default 8000)")
     label.set_defaults(run=_label, overrides=True)
 
 
@@ -349,8 +369,6 @@ def _export(args: argparse.Namespace) -> None:
 
 def _overrides(others: Sequence[str]) -> dict[str, object]:
     """`--name value` pairs for the bundle's config; a value is read as Python where it can be, as MONAI does."""
-    import ast
-
     given: dict[str, object] = {}
     words = iter(others)
     for word in words:
@@ -359,11 +377,49 @@ def _overrides(others: Sequence[str]) -> dict[str, object]:
         if not option.startswith("--") or value is None:
             raise ValueError(f"{word}: expected --NAME VALUE, a name of the bundle's inference.json")
         name = option[2:].replace("-", "_")
-        try:
-            given[name] = ast.literal_eval(value)
-        except (ValueError, SyntaxError):
-            given[name] = value
+        given[name] = _as_python(value)
     return given
+
+
+def _as_python(text: str) -> object:
+    import ast
+
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _knob(name: str) -> Callable[[str], object]:
+    """The type of an option whose values are those of a knob."""
+
+    def read(text: str) -> object:
+        from monai_unet.knobs import knobs
+
+        return _checked(text, knobs()[name])
+
+    return read
+
+
+def _whole_number(least: int, most: int | None = None) -> Callable[[str], object]:
+    """The type of an option that no knob stands for."""
+
+    def read(text: str) -> object:
+        from monai_unet.knobs import Knob
+
+        limits: dict[str, float] = {"least": least} if most is None else {"least": least, "most": most}
+        return _checked(text, Knob("", (), None, "", "integer", "free", "", limits=limits))
+
+    return read
+
+
+def _checked(text: str, knob: Any) -> object:
+    value = _as_python(text)
+    try:
+        knob.check(value)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error).removeprefix(f"{knob.name} ").strip()) from None
+    return value
 
 
 def _roi(text: str) -> list[tuple[int, int]]:

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from types import TracebackType
+
+DEBUG = "MONAI_UNET_DEBUG"
+"""Environment variable: when it is set, MONAI's commands show the traceback of every error."""
+
+FAILED, INTERRUPTED = 2, 130
+"""Exit codes: of what the user can put right, and of Ctrl-C, as shells have it."""
+
+OF_THE_USER = (ValueError, OSError, ImportError, OverflowError)
+"""Errors that say what the user can put right; all others are bugs, of ours or of others."""
 
 
 def cause_under_monai(error: BaseException) -> BaseException:
@@ -16,18 +26,30 @@ def cause_under_monai(error: BaseException) -> BaseException:
     return error
 
 
+def in_one_line(error: BaseException) -> str:
+    """The message of an error in one line; its type when it has none."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def end_with_the_cause() -> None:
-    """Print the cause of an uncaught error once more, as the last line.
+    """From now on, let the process end with one line that says why, when nothing catches an error.
 
     MONAI wraps whatever goes wrong in a config; the last line of its traceback names an expression, and the message
-    that says which file is at fault stands far above it.
+    that says which file is at fault stands far above it. What the user can put right ends with that message alone and
+    the exit code 2, Ctrl-C with 130; everything else shows its traceback first, as all does with `MONAI_UNET_DEBUG=1`.
     """
     previous = sys.excepthook
 
     def hook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-        previous(kind, error, traceback)
         cause = cause_under_monai(error)
-        if cause is not error:
-            print(f"\nmonai-unet: error: {cause}", file=sys.stderr)
+        expected = isinstance(cause, (*OF_THE_USER, KeyboardInterrupt))
+        if not expected or os.environ.get(DEBUG):
+            previous(kind, error, traceback)
+        if isinstance(cause, KeyboardInterrupt):
+            print(f"monai-unet: {str(cause) or 'interrupted'}", file=sys.stderr)
+        elif expected or cause is not error:
+            print(f"monai-unet: error: {in_one_line(cause)}", file=sys.stderr)
+        if expected:
+            raise SystemExit(INTERRUPTED if isinstance(cause, KeyboardInterrupt) else FAILED)
 
     sys.excepthook = hook

@@ -9,15 +9,16 @@ from __future__ import annotations
 import inspect
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from monai.bundle import ConfigComponent, ConfigWorkflow, ReferenceResolver
 
-from monai_unet.errors import end_with_the_cause
-from monai_unet.knobs import knobs, nearest
+from monai_unet.errors import OF_THE_USER, cause_under_monai, end_with_the_cause, in_one_line
+from monai_unet.knobs import Knob, knobs, nearest
 
+_RUNS = ("training", "evaluating", "inference", "predicting", "run")
 _OF_MONAI = ("_meta_", "_target_", "_disabled_", "_requires_", "_desc_", "_mode_")
 
 
@@ -42,7 +43,8 @@ def begin() -> None:
 
     Raises:
         ValueError: for a name that the config does not have, a name or place that nothing of this run reads, an
-            argument that its class does not take, a knob with a wrong value, or a `bundle_root` that is another bundle.
+            argument that its class does not take, a knob with a wrong value, a run that the config does not have, or a
+            `bundle_root` that is another bundle.
     """
     end_with_the_cause()
     workflow = _running_workflow()
@@ -51,7 +53,12 @@ def begin() -> None:
     parser, run = workflow.parser, str(workflow.run_id)
     config: dict[str, Any] = parser.get()
     here = _root_of(workflow.config_root_path)
-    check_config(config, bundle_configs(here), (workflow.init_id, run, workflow.final_id), run)
+    if run not in config:
+        runs = [name for name in _RUNS if name in config]
+        raise ValueError(f"{run} is nothing that the config can run: there are {', '.join(runs)}{nearest(run, runs)}")
+    check_config(
+        config, bundle_configs(here), (workflow.init_id, run, workflow.final_id), run, parser.get_parsed_content
+    )
     root = Path(parser.get_parsed_content("bundle_root"))
     if (root / "configs").is_dir() and root.resolve() != here.resolve():
         raise ValueError(
@@ -70,7 +77,11 @@ def bundle_configs(root: Path) -> list[dict[str, Any]]:
 
 
 def check_config(
-    config: Mapping[str, Any], written: Sequence[Mapping[str, Any]], starts: Sequence[str], command: str
+    config: Mapping[str, Any],
+    written: Sequence[Mapping[str, Any]],
+    starts: Sequence[str],
+    command: str,
+    resolve: Callable[[str], Any] | None = None,
 ) -> None:
     """Refuse what was given to a config and would do nothing, and knobs with values that they may not have.
 
@@ -79,17 +90,18 @@ def check_config(
         written: the bundle's configs as they are on disk; what differs from all of them was given.
         starts: names of the expressions that are run; what these do not lead to does nothing.
         command: what is run, for the messages.
+        resolve: the value at a place of the config; without it, what expressions give is not checked.
 
     Raises:
         ValueError: see `begin`.
     """
-    for name, knob in knobs().items():
-        value = config.get(name)
-        if name in config and not _is_expression(value) and isinstance(value, str | int | float | list | dict | None):
-            knob.check(value)
-    known = sorted({name for each in written for name in each if "::" not in name})
     reached = _reached(config, starts)
-    for place in _given(config, [_nested(each) for each in written]):
+    checked = {name: knob for name, knob in knobs().items() if name in config}  # by the place of a value
+    for name, knob in checked.items():
+        _check_written(knob, config[name], name)
+    known = sorted({name for each in written for name in each if "::" not in name})
+    nested = [_nested(each) for each in written]
+    for place in _given(config, nested):
         if place == "bundle_root":  # `begin` looks at it
             continue
         if not any(each == place or each.startswith(f"{place}::") for each in reached):
@@ -100,6 +112,45 @@ def check_config(
                 f"{place} is not a name of the bundle's configs, and nothing reads it{nearest(name, known)}"
             )
         _check_argument(config, place)
+        if place not in knobs() and (knob_there := _knob_at(place, nested)) is not None:
+            checked[place] = knob_there
+            _check_written(knob_there, _look_up(config, place)[1], place)
+    if resolve is None:
+        return
+    for place, knob in checked.items():
+        value = _look_up(config, place)[1]
+        if _is_expression(value) and place in reached and not _is_known_later(place, value):
+            knob.check(_resolved(place, value, resolve), place)
+
+
+def _check_written(knob: Knob, value: Any, place: str) -> None:
+    """Check a value that is no expression, as far as it can be written in a config: Python may give other ones."""
+    if not _is_expression(value) and isinstance(value, str | int | float | list | tuple | dict | None):
+        knob.check(value, place)
+
+
+def _resolved(place: str, value: Any, resolve: Callable[[str], Any]) -> Any:
+    try:
+        return resolve(place)
+    except Exception as error:  # an expression may fail by anything
+        cause = cause_under_monai(error)
+        if isinstance(cause, OF_THE_USER):
+            raise
+        raise ValueError(f"{place} {value!r}: {type(cause).__name__}: {in_one_line(cause)}") from error
+
+
+def _knob_at(place: str, written: Sequence[Any]) -> Knob | None:
+    """The knob whose value stands at a place in the configs on disk, where another one was given."""
+    for each in written:
+        value = _look_up(each, place)[1]
+        if isinstance(value, str) and value.startswith("@") and value[1:] in knobs():
+            return knobs()[value[1:]]
+    return None
+
+
+def _is_known_later(place: str, value: Any) -> bool:
+    """Whether a value is only there when the processes of a training have found each other."""
+    return place == "device" and "idist" in str(value)
 
 
 def _running_workflow() -> ConfigWorkflow | None:
@@ -215,6 +266,8 @@ def _nested(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_expression(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return any(_is_expression(each) for each in value)
     return isinstance(value, str) and value.startswith(("$", "@"))
 
 

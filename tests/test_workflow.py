@@ -49,6 +49,8 @@ def test_what_is_read_may_be_given():
         ),
         ({"resume": "false"}, "resume 'false': expected True or False"),
         ({"elastic_prob": 3}, "elastic_prob 3: expected a number, at least 0, at most 1"),
+        ({"trainer#max_epochs": 0}, "trainer::max_epochs 0: expected a whole number, at least 1"),
+        ({"trainer#lr": ["fast"]}, "trainer::lr::0 'fast': expected a number"),
     ],
 )
 def test_what_would_do_nothing_or_is_not_allowed_is_refused(given, message):
@@ -77,11 +79,31 @@ def bundle(tmp_path):
 
 
 def run(*files, **given):
-    workflow = ConfigWorkflow(
-        [str(file) for file in files], workflow_type="train", logging_file=False, meta_file=[], **given
-    )
+    options = {"workflow_type": "train", "logging_file": False, "meta_file": []}
+    workflow = ConfigWorkflow([str(file) for file in files], **{**options, **given})
     workflow.initialize()
     workflow.run()
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"epochs": "$0"}, "epochs 0: expected a whole number, at least 1"),
+        ({"epochs": "$1 / 0"}, "epochs '$1 / 0': ZeroDivisionError: division by zero"),
+        ({"epochs": "@nothing"}, "`@nothing` is not defined"),
+        ({"learning_rate": "$float('inf')"}, "learning_rate inf: expected a number, at least 0"),
+        ({"features": [4, "$2 - 2"]}, "features [4, 0]: expected a list of 2 or more whole numbers, at least 1"),
+        ({"trainer#max_epochs": "$-1"}, "trainer::max_epochs -1: expected a whole number, at least 1"),
+        ({"run_id": "trianing"}, "trianing is nothing that the config can run: there are training, run; did you mean"),
+    ],
+)
+def test_what_an_expression_gives_is_checked_before_anything_runs(bundle, given, message, capsys):
+    config = {**CONFIG, "features": [2, 3], "run": ["$print('it runs')", "@features", "$@trainer"], "training": []}
+    (bundle / "configs" / "train.json").write_text(json.dumps(config))
+    with pytest.raises(RuntimeError) as caught:
+        run(bundle / "train.json", **given)
+    assert message in str(cause_under_monai(caught.value))
+    assert "it runs" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("place", ["configs/train.json", "train.json"])

@@ -17,11 +17,11 @@ from monai_unet.inferers.tiling import (
     choose_tile,
     crop_to_tile,
     free_memory,
-    parse_memory,
     read_mirrored,
     spans,
     tiles,
 )
+from monai_unet.memory import parse_memory
 
 
 class OverlapTileInferer(Inferer):

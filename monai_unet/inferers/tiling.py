@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +15,7 @@ import numpy as np
 import torch
 
 from monai_unet.geometry import ValidGeometry, mirror
+from monai_unet.memory import memory_in_words
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,9 @@ def crop_to_tile(prediction: torch.Tensor, tile: Sequence[Span], geometry: Valid
     return prediction.to(torch.promote_types(prediction.dtype, torch.float32))
 
 
-def choose_tile(sizes: Sequence[int], geometry: ValidGeometry, memory: int, bytes_per_pixel: float) -> tuple[int, ...]:
+def choose_tile(
+    sizes: Sequence[int], geometry: ValidGeometry, memory: int, bytes_per_pixel: float, besides: int = 0
+) -> tuple[int, ...]:
     """The tile that predicts an image with the least work in a memory budget.
 
     Args:
@@ -110,6 +112,8 @@ def choose_tile(sizes: Sequence[int], geometry: ValidGeometry, memory: int, byte
         geometry: of the network.
         memory: bytes that a forward pass may take.
         bytes_per_pixel: that it takes for a pixel of its input.
+        besides: bytes that were asked for and are not part of `memory`, as the program itself takes them; for the
+            message.
 
     Returns:
         Output pixels of a tile, one number an axis. Among all divisions of the axes into equal tiles whose input fits
@@ -130,8 +134,8 @@ def choose_tile(sizes: Sequence[int], geometry: ValidGeometry, memory: int, byte
     if best is None:
         least = float(np.prod([choices[-1][1] for choices in options])) * bytes_per_pixel
         raise ValueError(
-            f"a memory of {memory / 1e6:.0f} MB is too little for a single tile of this network, which needs at least "
-            f"{least / 1e6:.0f} MB"
+            "the memory is too little for a single tile of this network, which needs at least "
+            f"{memory_in_words(least + besides)}"
         )
     return best[1]
 
@@ -148,22 +152,6 @@ def _divisions(size: int, geometry: ValidGeometry) -> list[tuple[int, int, int]]
             full = geometry.input_size_for(tile)
             found.append((tile, full, whole * full + (geometry.input_size_for(rest) if rest else 0)))
     return found
-
-
-def parse_memory(text: str | int) -> int:
-    """Bytes of "2GB", "500MB" or a plain number; GB is 10**9, GiB is 2**30.
-
-    Example:
-        >>> parse_memory("1.5GB")
-        1500000000
-    """
-    if isinstance(text, int):
-        return text
-    match = re.fullmatch(r"\s*([0-9.]+)\s*([kMGT]?)(i?)B?\s*", text, re.IGNORECASE)
-    if match is None:
-        raise ValueError(f"memory {text!r}: expected a number of bytes, as 2GB or 500MB")
-    power = "KMGT".find(match[2].upper()) + 1 if match[2] else 0
-    return int(float(match[1]) * (1024 if match[3] else 1000) ** power)
 
 
 def free_memory(device: torch.device) -> int:

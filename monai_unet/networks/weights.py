@@ -67,4 +67,5 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         # weights_only: a checkpoint is data and must not be able to run code
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch has many: zip, pickle, key errors; all of them mean a damaged or foreign file
-        raise ValueError(f"{path} cannot be read as a checkpoint, it is damaged or not one: {error}") from error
+        # what they say is advice on how to read it nevertheless, and long
+        raise ValueError(f"{path} cannot be read as a checkpoint: it is damaged, or not one") from error

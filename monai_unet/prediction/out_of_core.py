@@ -17,13 +17,14 @@ import numpy as np
 import torch
 from monai.utils import ensure_tuple_rep
 
-from monai_unet.inferers.tiling import choose_tile, parse_memory
+from monai_unet.inferers.tiling import choose_tile
 from monai_unet.io import one_writer, remove_leftovers
 from monai_unet.io.atomic import discard, scratch_folder
 from monai_unet.io.convert import to_nifti, to_ome_tiff
 from monai_unet.io.sources import ImageSource, open_image
 from monai_unet.io.sources.zarr import import_zarr
 from monai_unet.io.zarr_store import PredictionStore
+from monai_unet.memory import parse_memory
 from monai_unet.prediction.chunk import Job
 from monai_unet.prediction.cluster import check_dask, cluster_client, compute
 from monai_unet.prediction.exported import is_exported
@@ -126,7 +127,7 @@ def predict(
         else output.replace("instances", "probability"),
         dtype="uint8" if output == "label" else dtype or "float32",  # float32 below instances: their threshold is exact
         threshold=threshold,
-        tile=_tile([stop - start for start, stop in region], model, max(budget, 0)),
+        tile=_tile([stop - start for start, stop in region], model, budget, INTERPRETER if device == "cpu" else 0),
         region=region,
         threads=max(1, (os.cpu_count() or 1) // workers) if scheduler is None and workers > 1 else None,
     )
@@ -204,10 +205,10 @@ def _check_scale(source: ImageSource, value_range: tuple[float, float]) -> None:
     check_scale(darkest, brightest, source.info.path, value_range)
 
 
-def _tile(sizes: Sequence[int], model: Model, budget: int) -> tuple[int, int, int]:
+def _tile(sizes: Sequence[int], model: Model, budget: int, besides: int) -> tuple[int, int, int]:
     spatial = list(sizes)[-model.spatial_dims :]
     if model.tile is None:
-        chosen = choose_tile(spatial, model.geometry, budget, model.bytes_per_pixel + PER_PIXEL)
+        chosen = choose_tile(spatial, model.geometry, budget, model.bytes_per_pixel + PER_PIXEL, besides)
     else:
         chosen = ensure_tuple_rep(model.tile, model.spatial_dims)
     # a constant step: where one tile is not enough, chunks have the length of the lattice's step

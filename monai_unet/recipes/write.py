@@ -48,7 +48,8 @@ def knobs_page() -> str:
     parts = [
         "# Knobs",
         "Every knob is a top-level name of the bundles' configs and an option of the commands, as `--epochs 20`.\n"
-        "Names that do not exist or do nothing, and values that are not allowed, are refused. A resumed run may\n"
+        "Names that do not exist or do nothing, and values that are not allowed, are refused with one line and the\n"
+        "exit code 2 (with `MONAI_UNET_DEBUG=1` before the command, after a traceback). A resumed run may\n"
         "change only the knobs marked *free*. This page is written by `make bundles` from\n"
         "[knobs.yaml](../monai_unet/knobs.yaml), where each knob is defined once; what a kind of target sets is in\n"
         "[recipes/kinds](../monai_unet/recipes/kinds), what a bundle sets in\n"

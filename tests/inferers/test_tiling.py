@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from monai_unet.geometry import ValidGeometry
-from monai_unet.inferers.tiling import choose_tile, parse_memory, read_mirrored, spans, tiles
+from monai_unet.inferers.tiling import choose_tile, read_mirrored, spans, tiles
+from monai_unet.memory import parse_memory
 
 GEOMETRY = ValidGeometry(depth=2)
 
@@ -70,22 +71,17 @@ def test_an_image_that_fits_is_one_tile():
 
 
 def test_too_little_memory_is_refused_with_what_would_do():
-    with pytest.raises(ValueError, match=r"MB is too little for a single tile .* at least"):
+    with pytest.raises(ValueError, match=r"too little for a single tile .* at least") as caught:
         choose_tile((1000, 1000), GEOMETRY, memory=1000, bytes_per_pixel=8)
+    least = parse_memory(str(caught.value).rpartition("at least ")[2])
+    choose_tile((1000, 1000), GEOMETRY, memory=least, bytes_per_pixel=8)
+
+
+def test_what_a_program_takes_besides_is_part_of_what_would_do():
+    with pytest.raises(ValueError, match="at least 451 MB"):
+        choose_tile((1000, 1000), GEOMETRY, memory=-5, bytes_per_pixel=8, besides=450_000_000)
 
 
 def test_a_large_image_is_planned_in_no_time():
     tile = choose_tile((100_000, 100_000), ValidGeometry(4), memory=10**9, bytes_per_pixel=2048)
     assert min(tile) > 300
-
-
-@pytest.mark.parametrize(
-    ("text", "number"), [("2GB", 2 * 10**9), ("1.5 GiB", 1610612736), ("500M", 5 * 10**8), ("64", 64), (7, 7)]
-)
-def test_memory_is_said_as_people_say_it(text, number):
-    assert parse_memory(text) == number
-
-
-def test_what_is_no_memory_is_refused():
-    with pytest.raises(ValueError, match="as 2GB"):
-        parse_memory("much")
