@@ -45,9 +45,9 @@ def end_with_the_cause() -> None:
         expected = isinstance(cause, (*OF_THE_USER, KeyboardInterrupt))
         if not expected or os.environ.get(DEBUG):
             previous(kind, error, traceback)
-        if isinstance(cause, KeyboardInterrupt):
+        if isinstance(cause, KeyboardInterrupt) and not os.environ.get("RANK", "0").strip("0"):
             print(f"monai-unet: {str(cause) or 'interrupted'}", file=sys.stderr)
-        elif expected or cause is not error:
+        elif not isinstance(cause, KeyboardInterrupt) and (expected or cause is not error):
             print(f"monai-unet: error: {in_one_line(cause)}", file=sys.stderr)
         if expected:
             raise SystemExit(INTERRUPTED if isinstance(cause, KeyboardInterrupt) else FAILED)

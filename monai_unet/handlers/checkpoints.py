@@ -15,8 +15,10 @@ from ignite.engine import Engine, Events
 from monai.engines import Evaluator, Trainer
 from torch import nn
 
-from monai_unet.io import remove_leftovers, written_aside
-from monai_unet.networks import load_weights, read_checkpoint
+from monai_unet.handlers.at_the_end import at_the_end, say_errors_once
+from monai_unet.handlers.one_run import hold, release
+from monai_unet.io import remove_leftovers
+from monai_unet.networks import load_weights, read_checkpoint, save_whole
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +29,9 @@ _writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
 class SaveLast:
     """Keep the last state of a run in one file, and go on from it when the same run is started again.
 
-    The state is copied and then written by a thread, while the training goes on.
+    The state is copied and then written by a thread, while the training goes on. From its start to its end the run
+    holds the file against other processes (`hold`), and at its end it releases all that it holds. Ctrl-C ends it with
+    the words that say which checkpoint there is.
 
     Args:
         path: the checkpoint; written aside and renamed, so that a run that is killed leaves a whole one.
@@ -41,7 +45,8 @@ class SaveLast:
     Raises:
         ValueError: at the start, when the checkpoint belongs to another network or another run, or is damaged, or only
             some of several processes see it; later, when a weight becomes NaN or infinite; the file is then left alone.
-        OSError: at the next checkpoint or the end of the run, when one could not be written.
+        OSError: at the start, when another process writes the same file; at the next checkpoint or the end of the run,
+            when one could not be written.
     """
 
     def __init__(
@@ -60,12 +65,15 @@ class SaveLast:
         self.interval = interval
         self.resume = resume
         self._writing: Future[None] | None = None
+        self._kept = 0  # the epoch of the checkpoint
 
     def attach(self, engine: Trainer) -> None:
         """Load at the start of the trainer, save at the end of its epochs."""
         engine.add_event_handler(Events.STARTED, self.load)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.save)
-        engine.add_event_handler(Events.COMPLETED, self.wait)
+        at_the_end(engine, self._end)
+        for each in (engine, self.evaluator):
+            say_errors_once(each)
 
     def save(self, engine: Trainer) -> None:
         """Copy the state when a checkpoint is due, in the first of several processes, and begin to write it."""
@@ -76,20 +84,38 @@ class SaveLast:
         state = {name: item.state_dict() for name, item in self._objects(engine).items()}
         best = {name: getattr(self.evaluator.state, name) for name in ("best_metric", "best_metric_epoch")}
         self.wait()
-        self._writing = _writer.submit(self._write, copy.deepcopy({**state, "best": best, "settings": self.settings}))
+        whole = copy.deepcopy({**state, "best": best, "settings": self.settings})
+        self._writing = _writer.submit(self._write, whole, engine.state.epoch)
 
     def wait(self) -> None:
         """Wait until the last checkpoint is written."""
         if self._writing is not None:
             self._writing.result()
 
-    def _write(self, state: dict[str, Any]) -> None:
+    def _end(self, engine: Trainer, error: BaseException | None) -> None:
+        try:
+            self.wait()
+        except Exception:
+            if error is None:
+                raise
+        finally:
+            release()
+        if isinstance(error, KeyboardInterrupt):
+            raise KeyboardInterrupt(self._how_to_go_on()) from None
+
+    def _how_to_go_on(self) -> str:
+        if not self._kept:
+            return "interrupted before the first checkpoint; the same command starts anew"
+        command = "the same command" if self.resume else "the same command without --resume False"
+        return f"interrupted; the checkpoint of epoch {self._kept} is in {self.path}; {command} goes on from it"
+
+    def _write(self, state: dict[str, Any], epoch: int) -> None:
         try:
             for name, value in state.get("network", {}).items():
                 if not torch.isfinite(value).all():
                     raise ValueError(f"{name} contains NaN or infinity; the previous checkpoint is kept in {self.path}")
-            with written_aside(self.path) as temporary:
-                torch.save(state, temporary)
+            save_whole(state, self.path)
+            self._kept = epoch
         except Exception as error:
             logger.error(f"no checkpoint was written: {error}")  # said at once, as the run may end by another error
             raise
@@ -97,6 +123,7 @@ class SaveLast:
     def load(self, engine: Trainer) -> None:
         """Go on where the checkpoint was written."""
         _writer.submit(int).result()  # a run before this one, in the same process, may still be writing
+        hold(self.path)
         if idist.get_rank() == 0:
             remove_leftovers(self.path)
         if not self.resume or not self._is_there():
@@ -113,7 +140,7 @@ class SaveLast:
                 item.load_state_dict(checkpoint[name])
         for name, value in checkpoint["best"].items():
             setattr(self.evaluator.state, name, value)
-        done = engine.state.epoch
+        done = self._kept = engine.state.epoch
         engine.state.max_epochs = max_epochs  # what is asked for now, not what was asked for then
         if done >= max_epochs:
             logger.info(
@@ -173,9 +200,7 @@ class SaveBest:
         is_best = engine.state.best_metric_epoch == engine.state.epoch
         if (self.can_tell and not is_best) or idist.get_rank() > 0:
             return
-        remove_leftovers(self.path)
-        with written_aside(self.path) as temporary:
-            torch.save(self.network.state_dict(), temporary)
+        save_whole(self.network.state_dict(), self.path)
         if not self.can_tell:
             engine.state.best_metric_epoch = engine.state.epoch
             logger.info(f"the last weights, kept in {self.path}")

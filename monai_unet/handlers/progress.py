@@ -7,6 +7,8 @@ from ignite.engine import Events
 from monai.engines import Trainer
 from tqdm import tqdm
 
+from monai_unet.handlers.at_the_end import at_the_end
+
 
 class TrainingProgress:
     """A bar over the whole run, with the loss and the time left.
@@ -23,7 +25,7 @@ class TrainingProgress:
         """Listen to the trainer."""
         engine.add_event_handler(Events.STARTED, self._start)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._step)
-        engine.add_event_handler(Events.COMPLETED | Events.TERMINATE | Events.EXCEPTION_RAISED, self._close)
+        at_the_end(engine, self._close)
 
     def _start(self, engine: Trainer) -> None:
         total = engine.state.max_epochs * engine.state.epoch_length
@@ -42,8 +44,6 @@ class TrainingProgress:
             self.bar.set_postfix(loss=f"{float(engine.state.output[0]['loss']):.4f}", refresh=False)
         self.bar.update()
 
-    def _close(self, engine: Trainer, *error: Exception) -> None:
+    def _close(self, engine: Trainer, error: BaseException | None) -> None:
         if self.bar is not None:
             self.bar.close()
-        for raised in error:
-            raise raised  # Ignite takes an exception as handled once a handler has seen it

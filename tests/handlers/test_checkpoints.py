@@ -8,6 +8,7 @@ from ignite.engine import Engine, Events
 from torch import nn
 
 from monai_unet.handlers import LoadWeights, SaveBest, SaveLast
+from monai_unet.io import one_writer
 from monai_unet.networks import load_weights
 
 
@@ -112,6 +113,47 @@ def test_weights_that_are_no_numbers_do_not_replace_the_last_good_ones(tmp_path)
     with pytest.raises(ValueError, match=r"weight contains NaN or infinity; the previous checkpoint is kept in .*a.pt"):
         second(2)
     assert (tmp_path / "a.pt").read_bytes() == before
+
+
+def interrupted(path, at, **kwargs):
+    run = Run(path, **kwargs)
+
+    @run.trainer.on(Events.ITERATION_COMPLETED(once=at))
+    def ctrl_c():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        run(4)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("at", "resume", "command"),
+    [(5, True, "the same command"), (5, False, "the same command without --resume False")],
+)
+def test_an_interrupt_says_how_to_go_on(tmp_path, at, resume, command):
+    path = tmp_path / "a.pt"
+    said = f"interrupted; the checkpoint of epoch 2 is in {path}; {command} goes on from it"
+    assert interrupted(path, at, resume=resume) == said
+
+
+def test_an_interrupt_before_the_first_checkpoint_says_so(tmp_path):
+    said = interrupted(tmp_path / "a.pt", 1)
+    assert said == "interrupted before the first checkpoint; the same command starts anew"
+
+
+def test_after_an_interrupt_the_run_goes_on_and_nothing_is_held(tmp_path):
+    interrupted(tmp_path / "a.pt", 5)
+    assert [file.name for file in tmp_path.iterdir()] == ["a.pt"]
+    assert Run(tmp_path / "a.pt")(4).epochs == [3, 4]
+
+
+def test_a_run_that_another_process_writes_is_refused(tmp_path):
+    Run(tmp_path / "a.pt")(1)
+    second = Run(tmp_path / "a.pt")
+    with one_writer(tmp_path / "a.pt"), pytest.raises(OSError, match=r"a.pt is being written by process"):
+        second(2)
+    assert second.epochs == []
 
 
 def test_processes_that_do_not_see_the_same_checkpoint_are_refused(tmp_path, monkeypatch):
