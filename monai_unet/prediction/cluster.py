@@ -55,6 +55,7 @@ def cluster_client(workers: int, scheduler: str | None) -> Iterator[Client]:
             memory_limit=0,  # the tile is chosen to fit; Dask must not kill what it does not understand
             local_directory=scratch,
             silence_logs="CRITICAL",  # an error in a tile is raised here, and said once
+            **({"preload": "monai_unet.prediction.worker_signals"} if workers > 1 else {}),
         ) as cluster,
         Client(cluster) as client,
     ):
