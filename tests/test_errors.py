@@ -53,3 +53,15 @@ def test_ctrl_c_ends_with_one_line_and_130():
     code = "from monai_unet.errors import end_with_the_cause\nend_with_the_cause()\nraise KeyboardInterrupt"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert (run.returncode, run.stderr) == (130, "monai-unet: interrupted\n")
+
+
+@pytest.mark.parametrize(("error", "lines"), [("ValueError", 0), ("KeyboardInterrupt", 0), ("ZeroDivisionError", 1)])
+def test_what_the_command_ends_with_is_not_logged_by_the_engine_too(error, lines):
+    code = (
+        "import logging, sys; from monai_unet.errors import end_with_the_cause; end_with_the_cause()\n"
+        "logging.basicConfig(stream=sys.stdout)\n"
+        f"try: raise {error}\n"
+        "except BaseException: logging.getLogger('validate').exception('Exception: x')"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert run.stdout.count("Exception: x") == lines

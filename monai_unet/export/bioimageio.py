@@ -13,6 +13,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from monai_unet.export import blockwise
 from monai_unet.export.blockwise import BlockwiseUNet
 from monai_unet.export.compare import Difference, difference, noise
 from monai_unet.inferers import OverlapTileInferer
-from monai_unet.networks import original_unet, standardised_conv
+from monai_unet.networks import original_unet, save_whole, standardised_conv, write_whole
 from monai_unet.prediction.load import bundle_metadata, bundle_parser
 from monai_unet.prediction.model import Model
 
@@ -95,12 +96,12 @@ def write_bioimageio(model: Model, bundle: str, overrides: str, path: Path, imag
         (folder / "LICENSE").write_bytes(licence.read_bytes())
         (folder / "README.md").write_text(_readme(model, wrapped, bundle), encoding="utf-8")
         (folder / "architecture.py").write_text(_architecture(), encoding="utf-8")
-        np.save(folder / "test_input.npy", test.numpy())
-        np.save(folder / "test_output.npy", output.numpy())
+        for file, array in (("test_input.npy", test.numpy()), ("test_output.npy", output.numpy())):
+            write_whole(folder / file, partial(np.save, arr=array))
         _write_cover(folder / "cover.png", test, output, model, wrapped.halo)
         state = {key: value.contiguous() for key, value in wrapped.state_dict().items()}
-        torch.save(state, folder / "weights.pt")
-        torch.jit.save(torch.jit.script(wrapped), folder / "weights.ts")
+        save_whole(state, folder / "weights.pt")
+        write_whole(folder / "weights.ts", lambda file: torch.jit.save(torch.jit.script(wrapped), file))
         description = _description(model, wrapped, bundle, overrides, folder)
         save_bioimageio_package(description, output_path=path, allow_invalid=False)
 

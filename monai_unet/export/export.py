@@ -10,6 +10,7 @@ from typing import Any
 
 from monai_unet.export.compare import Difference, check, compare_networks, real_input
 from monai_unet.io.atomic import written_aside
+from monai_unet.networks import naming
 from monai_unet.prediction.exported import SUFFIXES, is_exported, load_exported
 from monai_unet.prediction.load import OF_A_MODEL, check_overrides, load_model
 
@@ -41,6 +42,7 @@ def export(
             probability, or the BioImage.IO package does not pass `bioimageio.core`'s test.
         FileExistsError: when there is something at `out`.
         FileNotFoundError: when the bundle, its weights or the image are missing.
+        OSError: when the disk is full; nothing is left then.
         ImportError: without the packages that the format needs.
     """
     out = Path(out)
@@ -57,7 +59,7 @@ def export(
     bundle, changes = str(Path(bundle).resolve()), json.dumps(dict(overrides or {}), sort_keys=True)
     model = load_model(bundle, changes)
     real = None if image is None else real_input(image, model)
-    with written_aside(out) as temporary:
+    with naming(out), written_aside(out) as temporary:
         if kind == "bioimageio":
             from monai_unet.export.bioimageio import check_package, write_bioimageio
 

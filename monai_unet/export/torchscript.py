@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import torch
@@ -15,4 +16,7 @@ def write_torchscript(model: Model, path: Path) -> None:
 
     Scripting keeps the conditions and loops of the network, where tracing would keep one path through them.
     """
-    torch.jit.save(torch.jit.script(model.network), path, _extra_files={SETTINGS: settings_text(model)})
+    # by way of memory: PyTorch's own writer ends the process when the disk is full
+    buffer = io.BytesIO()
+    torch.jit.save(torch.jit.script(model.network), buffer, _extra_files={SETTINGS: settings_text(model)})
+    path.write_bytes(buffer.getbuffer())

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import logging
-import sys
 from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from ignite.engine import Engine, Events
-
-from monai_unet.errors import OF_THE_USER, cause_under_monai
 
 AtTheEnd = Callable[[Any, BaseException | None], None]
 
@@ -35,11 +31,6 @@ def at_the_end(engine: Engine, do: AtTheEnd) -> None:
     engine.add_event_handler(Events.COMPLETED, do, None)
 
 
-def say_errors_once(engine: Engine) -> None:
-    """Keep the engine from logging an error that ends the command, and that is its last line."""
-    engine.logger.addFilter(_is_news)
-
-
 def _after_an_error(engine: Engine, error: BaseException) -> None:
     # Ignite tells of an error in an epoch twice: where it happens, and when what is raised here ends the run
     if not getattr(error, _ASKED, False):
@@ -50,9 +41,3 @@ def _after_an_error(engine: Engine, error: BaseException) -> None:
                 error = other
         setattr(error, _ASKED, True)
     raise error
-
-
-def _is_news(record: logging.LogRecord) -> bool:
-    error = sys.exc_info()[1]
-    known = error is not None and isinstance(cause_under_monai(error), (*OF_THE_USER, KeyboardInterrupt))
-    return not (known and "terminating due to exception" in record.getMessage())

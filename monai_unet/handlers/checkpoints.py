@@ -15,7 +15,7 @@ from ignite.engine import Engine, Events
 from monai.engines import Evaluator, Trainer
 from torch import nn
 
-from monai_unet.handlers.at_the_end import at_the_end, say_errors_once
+from monai_unet.handlers.at_the_end import at_the_end
 from monai_unet.handlers.one_run import hold, release
 from monai_unet.io import remove_leftovers
 from monai_unet.networks import load_weights, read_checkpoint, save_whole
@@ -72,8 +72,6 @@ class SaveLast:
         engine.add_event_handler(Events.STARTED, self.load)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.save)
         at_the_end(engine, self._end)
-        for each in (engine, self.evaluator):
-            say_errors_once(each)
 
     def save(self, engine: Trainer) -> None:
         """Copy the state when a checkpoint is due, in the first of several processes, and begin to write it."""

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tifffile
 import torch
+from full_disk import full_disk
 
 from monai_unet.cli import main
 from monai_unet.export import export as module
@@ -120,3 +121,13 @@ def test_weights_alone_and_foreign_files_are_refused_with_what_would_work(bundle
         load_model(str(tmp_path / "other.ts"))
     with pytest.raises(FileNotFoundError, match=r"none\.onnx does not exist"):
         load_model(str(tmp_path / "none.onnx"))
+
+
+@pytest.mark.parametrize("kind", ["torchscript", pytest.param("onnx", marks=pytest.mark.slow)])
+def test_on_a_full_disk_file_and_reason_are_named_and_nothing_is_left(bundle, tmp_path, kind):
+    if kind == "onnx":
+        pytest.importorskip("onnxscript", reason="needs the extra `export`")
+    name = NAMES[kind]
+    with full_disk(), pytest.raises(OSError, match=rf"{name} cannot be written: File too large$"):
+        export(bundle, kind, tmp_path / name, overrides=OVERRIDES)
+    assert list(tmp_path.iterdir()) == []

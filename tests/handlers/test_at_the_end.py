@@ -1,14 +1,11 @@
-import logging
-
 import pytest
 from ignite.engine import Engine
 
-from monai_unet.handlers.at_the_end import at_the_end, say_errors_once
+from monai_unet.handlers.at_the_end import at_the_end
 
 
 def run(step, *do):
     engine = Engine(lambda engine, batch: step())
-    say_errors_once(engine)
     for each in do:
         at_the_end(engine, each)
     engine.run([0])
@@ -39,13 +36,3 @@ def test_what_one_raises_takes_the_place_of_the_error():
     with pytest.raises(OSError, match="full"):
         run(fail, instead, lambda engine, error: seen.append(str(error)))
     assert seen == ["the disk is full"]
-
-
-@pytest.mark.parametrize(("error", "lines"), [(ValueError, 0), (KeyboardInterrupt, 0), (ZeroDivisionError, 1)])
-def test_what_the_command_ends_with_is_not_logged_too(error, lines, caplog):
-    def step():
-        raise error("x")
-
-    with caplog.at_level(logging.ERROR), pytest.raises(error):
-        run(step)
-    assert min(len(caplog.records), 1) == lines

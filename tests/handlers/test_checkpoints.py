@@ -4,6 +4,7 @@ import threading
 import ignite.distributed as idist
 import pytest
 import torch
+from full_disk import full_disk
 from ignite.engine import Engine, Events
 from torch import nn
 
@@ -94,13 +95,13 @@ def test_a_checkpoint_is_of_the_moment_it_was_due_though_the_training_goes_on(tm
     assert torch.equal(kept[0], Run(tmp_path / "b.pt")(2).network.state_dict()["weight"])
 
 
-def test_a_checkpoint_that_cannot_be_written_ends_the_run(tmp_path, monkeypatch):
-    def disk_full(state, path):
-        raise OSError("no space left on device")
-
-    monkeypatch.setattr(torch, "save", disk_full)
-    with pytest.raises(OSError, match="no space left"):
-        Run(tmp_path / "a.pt")(1)
+def test_a_checkpoint_that_cannot_be_written_ends_the_run_and_leaves_the_last_one(tmp_path):
+    Run(tmp_path / "a.pt")(1)
+    before = (tmp_path / "a.pt").read_bytes()
+    with full_disk(), pytest.raises(OSError, match=r"a\.pt cannot be written: File too large"):
+        Run(tmp_path / "a.pt")(2)
+    assert [file.name for file in tmp_path.iterdir()] == ["a.pt"]
+    assert (tmp_path / "a.pt").read_bytes() == before
 
 
 def test_weights_that_are_no_numbers_do_not_replace_the_last_good_ones(tmp_path):
