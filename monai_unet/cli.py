@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from monai_unet import __version__
+from monai_unet.errors import FAILED, INTERRUPTED, OF_THE_USER
 
 # What a subcommand needs is imported in its function: `monai-unet --help` has to answer at once.
 
 _ISBI2012_OUT = Path("datasets/isbi2012/data")
 _SYNTHETIC_OUT = Path("datasets/synthetic/data")
-_FAILED, _INTERRUPTED = 2, 130  # the latter as shells have it
 _TRAIN = "python -m monai.bundle run training --config_file"
 
 
@@ -36,14 +36,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     args.others = others
     try:
         args.run(args)
-    except (ValueError, OSError, ImportError) as error:
+    except OF_THE_USER as error:
         if getattr(args, "debug", False):
             traceback.print_exc()
         print(f"monai-unet: error: {error}", file=sys.stderr)
-        return _FAILED
+        return FAILED
     except KeyboardInterrupt:
         print("monai-unet: interrupted", file=sys.stderr)
-        return _INTERRUPTED
+        return INTERRUPTED
     return 0
 
 
@@ -63,7 +63,7 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """End with one line, as every other error does."""
         more = "" if message.startswith("argument --") else f"; {self.prog} --help shows what there is"
-        self.exit(_FAILED, f"monai-unet: error: {message.removeprefix('argument ')}{more}\n")
+        self.exit(FAILED, f"monai-unet: error: {message.removeprefix('argument ')}{more}\n")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -208,10 +208,10 @@ def _end_at_once(line: str) -> None:
     def stop(*args: object) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         print(f"\nmonai-unet: {line}", file=sys.stderr, flush=True)
-        timer = threading.Timer(1.0, os._exit, [_INTERRUPTED])
+        timer = threading.Timer(1.0, os._exit, [INTERRUPTED])
         timer.daemon = True
         timer.start()
-        sys.exit(_INTERRUPTED)
+        sys.exit(INTERRUPTED)
 
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, stop)

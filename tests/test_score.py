@@ -38,7 +38,10 @@ def maps():
 
 
 def run(capsys, *words):
-    code = main(["score", *map(str, words)])
+    try:
+        code = main(["score", *map(str, words)])
+    except SystemExit as end:  # of arguments that are refused
+        code = end.code
     return code, *capsys.readouterr()
 
 
@@ -248,8 +251,12 @@ def test_seg_refuses_what_it_cannot_compare(capsys, cells):
     assert "objects.tif is uint16" in fails(capsys, labels, objects, "--metric", "seg", "--threshold", "0.5")
     assert "labels.tif and small.tif: labels of shape (3, 10, 14)" in fails(capsys, labels, small, "--metric", "seg")
     probability = write("probability.tif", (cells[1] > 0).astype(np.float32))
-    assert "--threshold 5.0" in fails(capsys, labels, probability, "--metric", "seg", "--threshold", "5")
-    assert "min_size is -1" in fails(capsys, labels, probability, "--metric", "seg", "--min-size", "-1")
+    assert "--threshold: 5: expected a number" in fails(
+        capsys, labels, probability, "--metric", "seg", "--threshold", "5"
+    )
+    assert "--min-size: -1: expected a whole number" in fails(
+        capsys, labels, probability, "--metric", "seg", "--min-size", "-1"
+    )
     Path("folder").mkdir()
     assert "folder, are a folder" in fails(capsys, labels, "folder", "--metric", "seg")
 
@@ -274,6 +281,12 @@ def test_sections_that_imagej_calls_channels_are_sections(capsys, cells):
     assert tifffile.TiffFile("labels.tif").series[0].axes == "CYX"
     code, out, _ = run(capsys, "labels.tif", write("objects.tif", cells[1]), "--metric", "seg")
     assert (code, words_of_line(out, "SEG")[1]) == (0, f"{seg_score(*cells).seg:.6f}")
+
+
+def test_three_planes_of_a_page_may_be_colours_and_are_asked_about(capsys, cells):
+    tifffile.imwrite("labels.tif", cells[0].astype(np.uint8), photometric="rgb", planarconfig="separate")
+    error = fails(capsys, "labels.tif", write("objects.tif", cells[1]), "--metric", "seg")
+    assert "if its 3 channels are sections, set Image > Properties > Slices to 3" in error
 
 
 def test_a_proposal_of_mirrored_axes_is_put_onto_the_labels(capsys, cells):

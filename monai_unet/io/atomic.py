@@ -81,7 +81,7 @@ def discard(folder: str | os.PathLike[str]) -> None:
 
 def remove_leftovers(path: str | os.PathLike[str]) -> None:
     """Remove what killed processes of this machine left of writing `path`; of those that still run, nothing."""
-    if os.name == "nt":  # where looking for a process by its number could end it
+    if os.name == "nt" or not Path(path).parent.is_dir():  # there, looking for a process by its number could end it
         return
     name = re.compile(rf"{re.escape(_stem(path))}(\d+)@{re.escape(_host())}-.*")
     with os.scandir(Path(path).parent) as entries:

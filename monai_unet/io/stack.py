@@ -14,6 +14,12 @@ import numpy as np
 
 from monai_unet.io.sources import ImageInfo, ImageSource, open_image, open_source
 
+_GREY = (
+    "make it grey first: Image > Type > 8-bit in Fiji, or skimage.color.rgb2gray; of several channels save the one "
+    "that shows the cells"
+)
+_NUMBERS = "save its numbers as grey values of one channel, not in colours"
+
 WRITTEN_BY = "monai-unet"
 """In the metadata of the files that inference writes."""
 
@@ -40,7 +46,7 @@ def read_stack(path: str | os.PathLike[str]) -> np.ndarray:
         FileNotFoundError: when there is no such file.
         ValueError: when it cannot be read as grey sections of one size, or holds values that are not finite.
     """
-    return _read(open_source(path))
+    return _read(open_source(path), _NUMBERS)
 
 
 def read_image(path: str | Path) -> np.ndarray:
@@ -49,15 +55,15 @@ def read_image(path: str | Path) -> np.ndarray:
     Raises:
         ValueError: when the file has a colour table, so that its numbers are no grey values; and as `read_stack`.
     """
-    return _read(open_image(path))
+    return _read(open_image(path), _GREY)
 
 
-def _read(source: ImageSource) -> np.ndarray:
+def _read(source: ImageSource, remedy: str) -> np.ndarray:
     path = source.path
     if source.info.channels != 1:
         shape = (*source.info.shape[source.info.ndim == 2 :], source.info.channels)
         raise ValueError(
-            f"{path} has the shape {shape}; expected grey sections of one size; {to_one_channel(source.info)}"
+            f"{path} has the shape {shape}; expected grey sections of one size; {to_one_channel(source.info, remedy)}"
         )
     depth, height, width = source.info.shape
     size = depth * height * width * source.info.dtype.itemsize
@@ -74,24 +80,24 @@ def _read(source: ImageSource) -> np.ndarray:
     return array
 
 
-def to_one_channel(info: ImageInfo) -> str:
-    """What makes grey sections of an image with several channels, as part of an error.
+def to_one_channel(info: ImageInfo, remedy: str) -> str:
+    """What makes sections of an image with several channels, as part of an error.
 
     ImageJ may call a stack's sections channels, and tifffile takes three or four of them for the planes of a colour
     image unless it is told otherwise: the mean over such channels would be one over sections.
+
+    Args:
+        info: of the image.
+        remedy: where they are channels.
     """
     channels = info.channels
-    if channels in (3, 4):
-        to_grey = "make it grey first: Image > Type > 8-bit in Fiji, or skimage.color.rgb2gray"
-    else:
-        to_grey = "convert several channels to one grey channel first, or save the one that shows the cells"
-    if not info.separate_channels or info.shape[0] > 1:
-        return to_grey
+    if info.channels_in == "pixels" or info.shape[0] > 1:
+        return remedy
     kind = "the colours of one section" if channels in (3, 4) else "channels of one section"
     return (
         f"if its {channels} channels are sections, set Image > Properties > Slices to {channels} in Fiji (where it "
         "opens in colour, after Image > Type > RGB Stack), or save them with tifffile.imwrite(FILE, stack, "
-        f"photometric='minisblack'); if they are {kind}, {to_grey}"
+        f"photometric='minisblack'); if they are {kind}, {remedy}"
     )
 
 

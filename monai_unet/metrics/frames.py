@@ -44,7 +44,7 @@ def as_array(stack: Stack) -> np.ndarray:
         return np.asarray(stack)
     source = open_source(stack)
     depth, height, width = source.info.shape
-    if depth == 1 < source.info.channels and source.info.samples == 1:  # ImageJ may call the sections of a stack so
+    if depth == 1 < source.info.channels and source.info.channels_in == "pages":  # ImageJ may call sections so
         return source.read((slice(0, 1), slice(0, height), slice(0, width)))[:, 0]
     return _sections_of(read_stack(stack))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import tempfile
 import time
@@ -25,13 +26,17 @@ PATIENCE = 60.0  # seconds without a worker
 _LOOK = 2.0  # seconds between two looks at the workers
 
 
+def check_dask() -> None:
+    """ImportError without Dask, which says how to get it."""
+    if importlib.util.find_spec("distributed") is None:
+        raise ImportError("out-of-core prediction needs Dask: pip install 'monai-unet[large]'")
+
+
 @contextmanager
 def cluster_client(workers: int, scheduler: str | None) -> Iterator[Client]:
     """A running scheduler by its address, or a cluster of this machine that ends with the block."""
-    try:
-        from distributed import Client, LocalCluster
-    except ImportError as error:
-        raise ImportError("out-of-core prediction needs Dask: pip install 'monai-unet[large]'") from error
+    from distributed import Client, LocalCluster
+
     if scheduler is not None:
         with Client(scheduler, timeout=10) as client:
             yield client
@@ -50,6 +55,7 @@ def cluster_client(workers: int, scheduler: str | None) -> Iterator[Client]:
             memory_limit=0,  # the tile is chosen to fit; Dask must not kill what it does not understand
             local_directory=scratch,
             silence_logs="CRITICAL",  # an error in a tile is raised here, and said once
+            **({"preload": "monai_unet.prediction.worker_signals"} if workers > 1 else {}),
         ) as cluster,
         Client(cluster) as client,
     ):

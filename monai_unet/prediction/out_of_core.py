@@ -26,7 +26,7 @@ from monai_unet.io.sources.zarr import import_zarr
 from monai_unet.io.zarr_store import PredictionStore
 from monai_unet.memory import parse_memory
 from monai_unet.prediction.chunk import Job
-from monai_unet.prediction.cluster import cluster_client, compute
+from monai_unet.prediction.cluster import check_dask, cluster_client, compute
 from monai_unet.prediction.exported import is_exported
 from monai_unet.prediction.instances import label_store
 from monai_unet.prediction.load import check_overrides, load_model
@@ -91,6 +91,7 @@ def predict(
     out = Path(out)
     _check(out, output, dtype)
     import_zarr(str(out))
+    check_dask()
     if threshold is not None and output == "probability":
         raise ValueError(
             f"threshold {threshold} does nothing for probabilities: leave it out, or ask for label or instances"

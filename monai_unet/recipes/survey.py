@@ -32,12 +32,6 @@ _RARE = 0.001  # share of the pixels
 _FEW = 0.5  # of the median of the sections, in number and in pixels
 _MANY_PARTS = 1.5  # of one number in a section, on average; only a cell that another one cuts has two
 
-_TO_GREY = (
-    "make it grey first: Image > Type > 8-bit in Fiji, or skimage.color.rgb2gray; of several channels save the one "
-    "that shows the cells"
-)
-_TO_NUMBERS = "save the label image as grey numbers, not in colours"
-
 
 @dataclass(frozen=True)
 class Survey:
@@ -164,7 +158,7 @@ def survey_folder(
     samples: list[np.ndarray] = []
     depths = []
     for index, pair in enumerate(pairs):
-        pixels, label = _read(pair["image"], _TO_GREY, problems, read_image), labels_of[index]
+        pixels, label = _read(pair["image"], problems, read_image), labels_of[index]
         depths.append(1 if pixels is None else len(pixels))
         if pixels is not None:
             dtypes[str(pixels.dtype)].append(pair["name"])
@@ -247,12 +241,8 @@ def _pairs(folder: Path, problems: list[str]) -> tuple[list[dict[str, Any]], str
     return pairs, "images"
 
 
-def _read(path: str, convert: str, problems: list[str], read: Callable[[str], np.ndarray]) -> np.ndarray | None:
+def _read(path: str, problems: list[str], read: Callable[[str], np.ndarray]) -> np.ndarray | None:
     try:
-        channels = open_source(path).info.channels
-        if channels != 1:
-            problems.append(f"{path} has {channels} channels; {convert}")
-            return None
         return read(path)
     except (ValueError, OSError) as error:
         problems.append(str(error))
@@ -268,8 +258,8 @@ def _read_labels(path: str, image: str, problems: list[str]) -> np.ndarray | Non
     try:
         open_source(image)
     except (ValueError, OSError):  # which is said of the image; the labels may have problems of their own
-        return _read(path, _TO_NUMBERS, problems, lambda path: whole_labels(read_stack(path), path))
-    return _read(path, _TO_NUMBERS, problems, lambda path: whole_labels(read_onto(path, image), path))
+        return _read(path, problems, lambda path: whole_labels(read_stack(path), path))
+    return _read(path, problems, lambda path: whole_labels(read_onto(path, image), path))
 
 
 def _sections(

@@ -6,7 +6,7 @@ import pytest
 import tifffile
 from skimage.io import imsave
 
-from monai_unet.io import READ_SUFFIXES, count_sections, image_files, read_stack
+from monai_unet.io import READ_SUFFIXES, count_sections, image_files, read_image, read_stack
 
 STACK = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
 
@@ -51,7 +51,7 @@ def test_sections_that_look_like_the_planes_of_a_colour_image_are_refused_with_b
     # tifffile does so by itself where it is told nothing, but is about to change
     tifffile.imwrite(tmp_path / "a.tif", stack, photometric="rgb", planarconfig="separate")
     with pytest.raises(ValueError, match=rf"if its {num} channels are sections, .* Slices to {num} .*if .*rgb2gray"):
-        read_stack(tmp_path / "a.tif")
+        read_image(tmp_path / "a.tif")
     tifffile.imwrite(tmp_path / "a.tif", stack, photometric="minisblack")  # as the remedy says
     assert read_stack(tmp_path / "a.tif").shape == (num, 40, 50)
 
@@ -61,12 +61,17 @@ def test_channels_of_several_sections_are_no_sections(tmp_path, axes):
     shape = (2, 4, 5) if axes == "CYX" else (6, 2, 4, 5)
     tifffile.imwrite(tmp_path / "a.tif", np.zeros(shape, np.uint8), imagej=True, metadata={"axes": axes})
     with pytest.raises(ValueError, match="save the one that shows the cells") as error:
-        read_stack(tmp_path / "a.tif")
+        read_image(tmp_path / "a.tif")
     assert ("are sections" in str(error.value)) == (axes == "CYX")
 
 
 def test_interleaved_colours_are_no_sections(tmp_path):
-    with pytest.raises(ValueError, match=r"one size; make it grey first: .*rgb2gray$"):
+    with pytest.raises(ValueError, match=r"one size; make it grey first: .*rgb2gray;"):
+        read_image(write(tmp_path / "a.tif", np.zeros((5, 6, 3), np.uint8)))
+
+
+def test_labels_in_colour_are_not_to_be_made_grey(tmp_path):
+    with pytest.raises(ValueError, match="save its numbers as grey values of one channel, not in colours"):
         read_stack(write(tmp_path / "a.tif", np.zeros((5, 6, 3), np.uint8)))
 
 

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 
 pytest.importorskip("zarr", reason="needs the extra `large`")
@@ -24,3 +27,17 @@ def test_a_tile_that_kills_its_worker_again_and_again_is_an_error(stack, tmp_pat
     monkeypatch.setattr(distributed.Client, "gather", killed)
     with pytest.raises(OSError, match="a worker was killed at every try, most likely as memory ran out"):
         predicted(stack, tmp_path / "out.ome.zarr")
+
+
+@pytest.mark.parametrize("package", ["zarr", "distributed"])
+def test_without_its_packages_the_extra_is_named_before_anything_is_made(stack, tmp_path, bundle, package):
+    """In a process of its own, as modules are imported once."""
+    script = (
+        f"import sys; sys.modules['{package}'] = None; from monai_unet.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    arguments = ["predict", stack, "--bundle", bundle, "--out", tmp_path / "out.ome.tif", "--features", "[2,3,4]"]
+    done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "pip install 'monai-unet[large]'" in done.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -95,7 +95,7 @@ def test_problems_of_several_files_are_all_reported(tmp_path, pair):
     said = {Path(problem.split(" ")[0]).name: problem for problem in broken}
     assert set(said) >= {"a.tif", "c.tif", "d.tif", "e.tif"}
     assert "cannot be read as an image" in said["a.tif"]
-    assert "3 channels; make it grey first: Image > Type > 8-bit" in said["c.tif"]
+    assert "shape (4, 5, 3); expected grey sections of one size; make it grey first" in said["c.tif"]
     assert "has the shape (1, 3, 5) and" in said["d.tif"]
     assert "(1, 4, 5); expected one pixel for each" in said["d.tif"]
     assert "1 values that are not finite" in said["e.tif"]
@@ -104,7 +104,7 @@ def test_problems_of_several_files_are_all_reported(tmp_path, pair):
 @pytest.mark.usefixtures("two")
 def test_a_label_in_colours_is_told_otherwise_than_an_image(tmp_path, pair):
     pair("c", label=np.stack([CELLS] * 3, -1))
-    assert "grey numbers, not in colours" in only(survey_folder(tmp_path).problems)
+    assert "save its numbers as grey values of one channel, not in colours" in only(survey_folder(tmp_path).problems)
 
 
 @pytest.mark.parametrize(

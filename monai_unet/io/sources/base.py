@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -55,7 +55,6 @@ class ImageInfo:
         path: of the file, or the folder of a Zarr.
         shape: (D, H, W); a single picture has D = 1.
         channels: 1 of a grey image, 3 of RGB.
-        samples: channels that lie together in a plane, as red, green and blue do; 1 where each has planes of its own.
         dtype: of what `read` returns.
         ndim: 2 or 3, as in the file: a single picture is not a stack of one section.
         spacing: size of a pixel as (z, y, x) in `unit`, None when the file does not say; z is 1 where only that is
@@ -66,7 +65,8 @@ class ImageInfo:
         affine: of NIfTI, MetaImage and NRRD, 4 x 4, from voxels (x, y, z) to `unit`; None of other formats.
         colour_table: the file has a table (a palette, a LUT) that gives each number another colour or grey value. The
             numbers are what `read` returns: right for labels, but no grey values.
-        separate_channels: each channel lies in a plane of its own, as sections do, and may be a section.
+        channels_in: where the channels of a pixel lie: together in "pixels", or apart in "planes" of a page or in
+            "pages" of their own, as sections do: what a file calls its channels may then be sections.
     """
 
     path: Path
@@ -76,11 +76,10 @@ class ImageInfo:
     ndim: int
     spacing: tuple[float, float, float] | None = None
     unit: str | None = None
-    samples: int = 1
     origin: tuple[float, float, float] | None = None
     affine: np.ndarray | None = None
     colour_table: bool = False
-    separate_channels: bool = False
+    channels_in: Literal["pixels", "planes", "pages"] = "pixels"
 
 
 def sound_spacing(spacing: tuple[float, float, float] | None) -> tuple[float, float, float] | None:

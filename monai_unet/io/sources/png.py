@@ -63,7 +63,6 @@ class PngSource(ImageSource):
             channels,
             pixels.dtype,
             ndim=2,
-            samples=channels,
             colour_table=colour_table,
         )
 

@@ -65,10 +65,13 @@ class TiffSource(ImageSource):
             ndim,
             layout.spacing,
             layout.unit,
-            samples=layout.channels // len(layout.pages),
             origin=layout.origin,
             colour_table=layout.colour_table,
-            separate_channels=len(layout.pages) > 1 or layout.pages[0][0].planarconfig == 2,
+            channels_in="pages"
+            if len(layout.pages) > 1
+            else "planes"
+            if layout.pages[0][0].planarconfig == 2
+            else "pixels",
         )
 
     def _read(self, box: Box) -> np.ndarray:
