@@ -19,7 +19,7 @@ from torch import nn
 from monai_unet.io import read_found, write_found
 from monai_unet.metrics import isbi2012_scores
 from monai_unet.metrics.seg import seg_of_sections
-from monai_unet.networks import load_weights
+from monai_unet.networks import load_weights, naming
 from monai_unet.transforms.decoding import Decoding
 
 logger = logging.getLogger(__name__)
@@ -134,7 +134,8 @@ class FindValues:
         found, tried = find_values(self._predicted(), self.decoding)
         values = {name: getattr(found, name) for name in tried}
         score = "SEG" if self.decoding.objects else "V_rand"
-        write_found(self.weights, {"values": values, "score": score, "sections": self.sections, "tried": tried})
+        with naming(self.weights):
+            write_found(self.weights, {"values": values, "score": score, "sections": self.sections, "tried": tried})
         changed = [f"{name} {values[name]:g}" for name in tried if values[name] != getattr(self.decoding, name)]
         said = f"{', '.join(changed)} in place of the recipe's" if changed else "the recipe's values stay"
         logger.info(f"{said}, by {score} on {self.sections}; kept beside {self.weights}")

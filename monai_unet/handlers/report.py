@@ -26,6 +26,7 @@ from monai_unet.metrics.section_metric import SectionMetric
 from monai_unet.metrics.section_statistics import SCORES
 from monai_unet.metrics.seg import seg_of_sections
 from monai_unet.metrics.split_merge import SplitMerge, split_merge
+from monai_unet.networks import naming
 from monai_unet.transforms.decoding import Decoding
 from monai_unet.transforms.instances import label_instances
 
@@ -126,7 +127,7 @@ class SaveReport:
             panels, counts, num_errors = _cells(objects, inside, unknown)
         panels = {"image": report.grey(image[0]), **panels}
         name = f"section_{index:03d}.png"
-        with written_aside(self.output_dir / "pictures" / name) as temporary:
+        with naming(self.output_dir), written_aside(self.output_dir / "pictures" / name) as temporary:
             temporary.write_bytes(report.png(report.side_by_side(list(panels.values()))))
         title = str(sample.get("name", f"section {index}"))
         shown = [
@@ -184,7 +185,7 @@ class SaveReport:
             no_curves=no_curves,
             **self._of_objects(),
         )
-        with written_aside(self.output_dir / "report.html") as temporary:
+        with naming(self.output_dir), written_aside(self.output_dir / "report.html") as temporary:
             temporary.write_text(report.render(page), encoding="utf-8")
         logger.info(f"report: {self.output_dir / 'report.html'}")
 
@@ -275,7 +276,10 @@ class SaveReport:
         curves = []
         for name, (steps, values) in report.read_curves(self.training_dir).items():
             png = report.draw_curve(name, steps, values, _higher_is_better(engine, name))
-            with written_aside(self.output_dir / "curves" / f"{name.replace('/', '_')}.png") as temporary:
+            with (
+                naming(self.output_dir),
+                written_aside(self.output_dir / "curves" / f"{name.replace('/', '_')}.png") as temporary,
+            ):
                 temporary.write_bytes(png)
             last = f"last value {report.number(float(values[-1]))}"
             curves.append(report.Curve(name, report.Panel(name, f"curve of {name}, {last}", png)))

@@ -7,6 +7,7 @@ import subprocess
 import numpy as np
 import pytest
 import torch
+from full_disk import full_disk
 from ignite.engine import Engine
 from monai.engines import SupervisedEvaluator
 from monai.handlers import MeanDice, from_engine
@@ -231,6 +232,12 @@ def test_the_trainings_curves_are_in_the_page(tmp_path):
 def test_the_page_says_that_there_are_no_curves(tmp_path, folder, message):
     page = run(tmp_path, [section("a")], training_dir=folder and tmp_path / folder)
     assert message in page
+
+
+def test_on_a_full_disk_the_folder_is_named(tmp_path):
+    with full_disk(100), pytest.raises(OSError, match=r"out cannot be written: File too large$"):
+        run(tmp_path / "out", [section("a")])
+    assert [path.name for path in (tmp_path / "out").rglob("*")] == ["pictures"]
 
 
 def test_a_second_run_starts_at_section_zero_and_leaves_nothing_half_written(tmp_path):
