@@ -13,22 +13,23 @@ import torch
 from bundle_runs import REPOSITORY
 
 EPOCHS = 60
-# The command, in which the nth `torch.save` of a checkpoint is killed half-way where KILL_AT_SAVE says so.
+# The command, in which the nth writing of a checkpoint is killed half-way where KILL_AT_SAVE says so.
 COMMAND = textwrap.dedent("""
-    import io, os, signal, sys
+    import os, signal, sys
+    from contextlib import contextmanager
     from pathlib import Path
-    import torch
-    save, count = torch.save, 0
-    def killed_half_way(obj, path):
+    from monai_unet.networks import whole_files
+    aside, count = whole_files.written_aside, 0
+    @contextmanager
+    def killed_half_way(path):
         global count
-        count += "optimizer" in obj
-        if "optimizer" in obj and count == int(os.environ.get("KILL_AT_SAVE", 0)):
-            whole = io.BytesIO()
-            save(obj, whole)
-            Path(path).write_bytes(whole.getvalue()[: len(whole.getvalue()) // 2])
-            os.kill(os.getpid(), signal.SIGKILL)
-        save(obj, path)
-    torch.save = killed_half_way
+        with aside(path) as temporary:
+            yield temporary
+            count += Path(path).name == "checkpoint.pt"
+            if Path(path).name == "checkpoint.pt" and count == int(os.environ.get("KILL_AT_SAVE", 0)):
+                os.truncate(temporary, temporary.stat().st_size // 2)
+                os.kill(os.getpid(), signal.SIGKILL)
+    whole_files.written_aside = killed_half_way
     from monai.bundle import run
     dataset_dir, folder, epochs = sys.argv[1:]
     run(run_id="training", config_file="bundles/isbi/configs/train.json", bundle_root="bundles/isbi", device="cpu",
