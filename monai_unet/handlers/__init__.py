@@ -7,7 +7,6 @@ from monai_unet.handlers.find_values import FindValues
 from monai_unet.handlers.finite_loss import StopOnBadLoss
 from monai_unet.handlers.learning_rate import LearningRate
 from monai_unet.handlers.loss_output import LossOutput
-from monai_unet.handlers.one_run import hold
 from monai_unet.handlers.progress import TrainingProgress
 from monai_unet.handlers.report import SaveReport
 from monai_unet.handlers.validate_last import ValidateLast
@@ -25,5 +24,4 @@ __all__ = [
     "StopOnBadLoss",
     "TrainingProgress",
     "ValidateLast",
-    "hold",
 ]
