@@ -38,6 +38,7 @@ KINDS = {
     "instances, OME-TIFF": ("out.ome.tif", "--output", "instances"),
     "probability, NIfTI": ("out.nii.gz",),
 }
+THIN, WIDER = (2, 4, 8, 16, 32), (16, 32, 64, 128, 256)
 REPOSITORY = Path(__file__).parents[1]
 # getrusage would do, but a process inherits the peak of the one that started it; VmHWM counts from its own start
 PEAK = (
@@ -115,45 +116,48 @@ def dask_cluster(workers: int) -> Iterator[str]:
             process.wait(timeout=30)
 
 
+def worker_rows(folder: Path, size: int, runs: int) -> list[str]:
+    """A row of the table for each number of workers."""
+    bundle, image = make_bundle(folder / "wider", WIDER), make_image(folder / "image.tif", size)
+    seconds: dict[str, list[float]] = {}
+    os.environ["OMP_NUM_THREADS"] = "1"  # a worker a core, so one thread of PyTorch each; one worker alone gets one too
+    for workers in ("1", "2"):
+        arguments = (image, bundle, WIDER, "out.ome.zarr", "--workers", workers)
+        seconds[f"{workers} on this machine"] = sorted(predict(*arguments)[0] for _ in range(runs))
+    with dask_cluster(2) as address:
+        arguments = (image, bundle, WIDER, "out.ome.zarr", "--scheduler", address)
+        seconds["2 of a separate `dask scheduler`"] = sorted(predict(*arguments)[0] for _ in range(runs))
+    first = next(iter(seconds.values()))[runs // 2]
+    return [
+        f"| {name} | {of[runs // 2]:.1f} s ({of[0]:.1f} to {of[-1]:.1f}) | {first / of[runs // 2]:.2f} |"
+        for name, of in seconds.items()
+    ]
+
+
 def main() -> None:
     """Measure, print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=[8192, 16384, 32768], help="multiples of 16")
     parser.add_argument("--scale-size", type=int, default=6144, help="of the image for several workers")
-    parser.add_argument("--runs", type=int, default=3, help="of each number of workers")
+    parser.add_argument("--runs", type=int, default=3, help="of each number of workers; 0 for none")
     parser.add_argument("--memory", default="1GB")
     parser.add_argument("--folder", type=Path, help="for the images; a temporary one when left out")
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
-    thin, wider = (2, 4, 8, 16, 32), (16, 32, 64, 128, 256)
-    memory_rows, scale_rows = [], []
+    memory_rows: list[str] = []
+    scale_rows: list[str] = []
     with tempfile.TemporaryDirectory(dir=args.folder) as temporary:
         folder = Path(temporary)
-        bundle = make_bundle(folder / "thin", thin)
+        bundle = make_bundle(folder / "thin", THIN)
         for size in args.sizes:
             image = make_image(folder / "image.tif", size)
             for kind, (name, *arguments) in KINDS.items():
-                seconds, peak = predict(image, bundle, thin, name, *arguments, "--memory", args.memory)
-                speed = size**2 / seconds / 1e6
-                memory_rows.append(f"| {size} x {size} | {kind} | {peak:.0f} MB | {seconds:.0f} s | {speed:.1f} |")
+                _, peak = predict(image, bundle, THIN, name, *arguments, "--memory", args.memory)
+                memory_rows.append(f"| {size} x {size} | {kind} | {peak:.0f} MB |")
                 print(memory_rows[-1], flush=True)
             image.unlink()
-        bundle, image = make_bundle(folder / "wider", wider), make_image(folder / "image.tif", args.scale_size)
-        first = 0.0
-        for workers in (1, 2):
-            # a worker a core, so one thread of PyTorch each; one worker alone gets one thread too
-            os.environ["OMP_NUM_THREADS"] = "1"
-            runs = sorted(
-                predict(image, bundle, wider, "out.ome.zarr", "--workers", str(workers))[0] for _ in range(args.runs)
-            )
-            first = first or runs[len(runs) // 2]
-            scale_rows.append((f"{workers} on this machine", runs))
-            print(scale_rows[-1], flush=True)
-        with dask_cluster(2) as address:
-            runs = sorted(
-                predict(image, bundle, wider, "out.ome.zarr", "--scheduler", address)[0] for _ in range(args.runs)
-            )
-        scale_rows.append(("2 of a separate `dask scheduler`", runs))
+        if args.runs:
+            scale_rows = worker_rows(folder, args.scale_size, args.runs)
     lines = [
         "# Prediction out of core: memory and workers",
         "",
@@ -161,24 +165,23 @@ def main() -> None:
         f"- Date: {datetime.date.today()}",
         f"- Machine: {where_it_ran('torch', 'numpy', 'zarr', 'distributed')}",
         "",
-        f"`--memory {args.memory}`, a network of {', '.join(map(str, thin))} features, a plain TIFF of random",
+        f"`--memory {args.memory}`, a network of {', '.join(map(str, THIN))} features, a plain TIFF of random",
         "squares of 16 pixels, one run each. Peak of the process's resident memory.",
         "",
-        "| image | output | peak memory | time | megapixels a second |",
-        "|---|---|--:|--:|--:|",
+        "| image | output | peak memory |",
+        "|---|---|--:|",
         *memory_rows,
-        "",
-        f"{args.scale_size} x {args.scale_size} pixels, {', '.join(map(str, wider))} features, 2 GB and one thread",
-        f"of PyTorch a worker; {args.runs} runs, the whole command with its start.",
-        "",
-        "| workers | median (range) | speed-up |",
-        "|---|--:|--:|",
-        *(
-            f"| {name} | {runs[len(runs) // 2]:.1f} s ({runs[0]:.1f} to {runs[-1]:.1f}) "
-            f"| {first / runs[len(runs) // 2]:.2f} |"
-            for name, runs in scale_rows
-        ),
     ]
+    if scale_rows:
+        lines += [
+            "",
+            f"{args.scale_size} x {args.scale_size} pixels, {', '.join(map(str, WIDER))} features, 2 GB and one thread",
+            f"of PyTorch a worker; {args.runs} runs, the whole command with its start.",
+            "",
+            "| workers | median (range) | speed-up |",
+            "|---|--:|--:|",
+            *scale_rows,
+        ]
     publish(lines, args.out)
 
 
