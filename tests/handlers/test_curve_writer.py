@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from full_disk import full_disk
 
-from monai_unet.handlers.curves import CurveWriter
+from monai_unet.handlers.curve_writer import CurveWriter
 
 
 def test_on_a_full_disk_the_folder_is_named(tmp_path, monkeypatch):
