@@ -85,6 +85,7 @@ def test_leftovers_of_another_name_are_left_alone(tmp_path):
 
 def test_a_folder_that_is_not_there_has_no_leftovers(tmp_path):
     remove_leftovers(tmp_path / "nowhere" / "a")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_cannot_be_removed_to_the_end_is_gone_by_its_name(tmp_path, monkeypatch):

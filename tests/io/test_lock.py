@@ -47,7 +47,7 @@ def test_a_killed_process_holds_nothing(tmp_path, holder):
     holder.kill()
     holder.join(60)
     with one_writer(tmp_path / "out"):
-        pass
+        assert f"process {os.getpid()} " in (tmp_path / ".out.lock").read_text()
 
 
 def test_nothing_is_left(tmp_path):
@@ -70,4 +70,4 @@ def test_another_thread_of_the_process_is_refused(tmp_path):
 
 def test_other_paths_are_free(tmp_path):
     with one_writer(tmp_path / "one"), one_writer(tmp_path / "other"):
-        pass
+        assert sorted(file.name for file in tmp_path.iterdir()) == [".one.lock", ".other.lock"]
