@@ -1,4 +1,5 @@
 import multiprocessing
+import os
 import time
 
 import pytest
@@ -36,6 +37,7 @@ def test_after_a_kill_the_file_is_free_at_once(tmp_path, other):
     other.kill()
     other.join(60)
     hold(tmp_path / "a" / "checkpoint.pt")
+    assert f"process {os.getpid()} " in (tmp_path / "a" / ".checkpoint.pt.lock").read_text()
     release()
 
 
