@@ -283,7 +283,7 @@ def _network_arguments(bundle: str, overrides: str) -> dict[str, Any]:
         raise ValueError(f"{bundle} defines a {parser['network_def']['_target_']}: only OriginalUNet can be packaged")
     names = [name for name in parser["network_def"] if not name.startswith("_")]
     arguments = {name: parser.get_parsed_content(f"network_def::{name}") for name in names}
-    return json.loads(json.dumps(arguments))
+    return json.loads(json.dumps({**arguments, "normalisation": "none"}))  # the weights are folded
 
 
 def _architecture() -> str:

@@ -18,7 +18,7 @@ from torch import nn
 from monai_unet.handlers.at_the_end import at_the_end
 from monai_unet.handlers.one_run import hold, release
 from monai_unet.io import remove_leftovers
-from monai_unet.networks import load_weights, read_checkpoint, save_whole
+from monai_unet.networks import fold, load_weights, read_checkpoint, save_whole
 
 logger = logging.getLogger(__name__)
 
@@ -207,12 +207,20 @@ class SaveBest:
 
 
 class LoadWeights:
-    """Load weights into a network when an engine starts; see `load_weights`."""
+    """Load weights into a network that predicts, when its engine starts first; see `load_weights` and `fold`."""
 
     def __init__(self, path: str | Path, network: nn.Module) -> None:
         self.path = path
         self.network = network
+        self._done = False
 
     def attach(self, engine: Engine) -> None:
         """Listen to the engine."""
-        engine.add_event_handler(Events.STARTED, lambda: load_weights(self.network, self.path))
+        engine.add_event_handler(Events.STARTED, self)
+
+    def __call__(self, engine: Engine) -> None:
+        """Load and fold; not again, as the names of the weights are other ones then."""
+        if not self._done:
+            load_weights(self.network, self.path)
+            fold(self.network)
+            self._done = True

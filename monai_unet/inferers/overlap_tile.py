@@ -11,16 +11,9 @@ from monai.inferers import Inferer
 from tqdm import tqdm
 
 from monai_unet.geometry import ValidGeometry
+from monai_unet.inferers.precision import check_result
 from monai_unet.inferers.rotations import check_rotations, mean_over_rotations
-from monai_unet.inferers.tiling import (
-    Span,
-    choose_tile,
-    crop_to_tile,
-    free_memory,
-    read_mirrored,
-    spans,
-    tiles,
-)
+from monai_unet.inferers.tiling import choose_tile, crop_to_tile, free_memory, read_mirrored, spans, tiles
 from monai_unet.memory import parse_memory
 
 
@@ -29,14 +22,14 @@ class OverlapTileInferer(Inferer):
 
     Context that is missing at the border is the mirrored image. Tiles lie on the lattice of the network's poolings, so
     that the result equals the untiled network's up to rounding, whatever the tile: nothing is blended, each
-    output pixel comes from one tile.
+    output pixel comes from one tile. All tiles have one input size, and go through the network in batches of one size.
 
     Args:
         tile: output pixels of a tile, one number or one per axis. Larger is faster, as less margin is computed twice,
             and needs more memory. When left out, it is chosen from `memory`.
         memory: what a forward pass may take, bytes, "2GB", or "free" for half of what is free on the device; needs a
             network that knows its `bytes_per_pixel`.
-        sw_batch_size: tiles of one input size that go through the network at once.
+        sw_batch_size: tiles that go through the network at once.
         spatial_dims: dimensions of the network. A 2-D network takes a volume section by section.
         geometry: of the network; when left out, `network.geometry`.
         section_axis: for a volume and a 2-D network, the spatial axis that counts the sections; MONAI's readers put it
@@ -132,14 +125,17 @@ class OverlapTileInferer(Inferer):
             spans(n, t, geometry) for n, t in zip(sizes, self._tile(sizes, geometry, network, sw_device), strict=True)
         ]
         output: torch.Tensor | None = None
-        groups = list(_batches(len(image), list(tiles(axes)), self.sw_batch_size))
+        every = [(b, tile) for tile in tiles(axes) for b in range(len(image))]
+        batch = min(self.sw_batch_size, len(every))
+        groups = [every[first : first + batch] for first in range(0, len(every), batch)]
         for group in tqdm(groups, unit="batch", disable=not self.progress):
             patches = [read_mirrored(_reader(image[b : b + 1]), sizes, tile).to(sw_device) for b, tile in group]
+            patches += patches[-1:] * (batch - len(group))  # other sizes of a batch would round differently too
             with torch.autocast(sw_device.type, self.amp_dtype, enabled=self.amp_dtype not in (None, torch.float32)):
                 whole = mean_over_rotations(
                     lambda patch: network(patch, *args, **kwargs), torch.cat(patches), self.rotations
                 )
-            for (b, tile), prediction in zip(group, whole.split(1), strict=True):
+            for (b, tile), prediction in zip(group, whole.split(1)[: len(group)], strict=True):
                 filled = crop_to_tile(prediction, tile, geometry)
                 if output is None:
                     shape = (len(image), filled.shape[1], *sizes)
@@ -147,6 +143,8 @@ class OverlapTileInferer(Inferer):
                 box: tuple[int | slice, ...] = (b, slice(None), *(slice(span.start, span.stop) for span in tile))
                 output[box] = filled[0].to(device)
         assert output is not None, "an image has at least one tile"
+        if output.device.type != "meta":
+            check_result(output)
         return output
 
     def _tile(
@@ -159,20 +157,6 @@ class OverlapTileInferer(Inferer):
             raise ValueError("the network does not know its `bytes_per_pixel`: give OverlapTileInferer a tile")
         memory = free_memory(device) if isinstance(self.memory, str) else self.memory
         return choose_tile(sizes, geometry, memory // self.sw_batch_size, bytes_per_pixel)
-
-
-def _batches(images: int, places: list[tuple[Span, ...]], batch_size: int) -> list[list[tuple[int, tuple[Span, ...]]]]:
-    """Tiles that can go through the network together: neighbours in the list, of one input size."""
-    groups: list[list[tuple[int, tuple[Span, ...]]]] = []
-    for tile in places:
-        for b in range(images):
-            last = groups[-1] if groups else []
-            same = last and [span.size for span in last[0][1]] == [span.size for span in tile]
-            if same and len(last) < batch_size:
-                last.append((b, tile))
-            else:
-                groups.append([(b, tile)])
-    return groups
 
 
 def _reader(image: torch.Tensor) -> Callable[[tuple[slice, ...]], torch.Tensor]:

@@ -9,25 +9,30 @@ from typing import Any
 import torch
 from monai.inferers import SimpleInferer
 
-PRECISIONS = ("auto", "bfloat16", "tf32", "float32")
+PRECISIONS = ("auto", "bfloat16", "float16", "tf32", "float32")
+_TYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
-def compute_dtype(precision: str = "auto", device: str | torch.device = "cpu") -> torch.dtype:
+def compute_dtype(precision: str = "auto", device: str | torch.device = "cpu", training: bool = False) -> torch.dtype:
     """The type that convolutions compute in.
 
     Args:
-        precision: "bfloat16", "tf32" (float32 to the program, see `allow_tf32`) or "float32"; or "auto", bfloat16 where
-            the device has matrix units for it (NVIDIA from Ampere on, Intel's AMX), elsewhere float32. bfloat16 has
-            the range of single precision, so the loss needs no scaling, as half precision would.
+        precision: "bfloat16", "float16", "tf32" (float32 to the program, see `allow_tf32`) or "float32"; or "auto",
+            bfloat16 where the device has matrix units for it (NVIDIA from Ampere on, Intel's AMX), elsewhere float32.
+            bfloat16 has the range of single precision, so the loss needs no scaling, as float16 would, which keeps
+            three bits more and is the better one for predictions.
         device: where the network computes.
+        training: whether it is for a training.
 
     Raises:
-        ValueError: when there is no such precision.
+        ValueError: when there is no such precision, or for a training in float16.
     """
     if precision not in PRECISIONS:
         raise ValueError(f"precision {precision!r}: one of {', '.join(PRECISIONS)}")
+    if training and precision == "float16":
+        raise ValueError("precision 'float16': small gradients would be lost in a training; take bfloat16 or auto")
     if precision != "auto":
-        return torch.bfloat16 if precision == "bfloat16" else torch.float32
+        return _TYPES.get(precision, torch.float32)
     if torch.device(device).type == "cuda":
         fast = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
@@ -52,6 +57,12 @@ def without_tf32() -> Iterator[None]:
         yield
     finally:
         torch.backends.cudnn.allow_tf32 = allowed
+
+
+def check_result(result: torch.Tensor) -> None:
+    """Refuse what a network gives when its values left the range of half precision: ValueError, with what to do."""
+    if not result.isfinite().all():
+        raise ValueError("the network's values leave the range of its precision: take --precision bfloat16 or float32")
 
 
 def _has_amx() -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 
 from monai_unet.inferers.precision import without_tf32
+from monai_unet.inferers.softmax import softmax_of_pixels
 
 VERSIONS = ((0, False), (1, False), (2, False), (3, False), (0, True), (1, True), (2, True), (3, True))
 """Quarter turns, and whether the image is mirrored after them: all eight ways to lay a square onto itself."""
@@ -56,7 +57,7 @@ def mean_over_rotations(
     for version in VERSIONS[:rotations]:
         logits = network(rotated(patch, *version))
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        probability = rotated_back(logits.softmax(1), *version)
+        probability = rotated_back(softmax_of_pixels(logits), *version)
         total = probability if total is None else total.add_(probability)
     assert total is not None, "there is one version at least"
     # the clamp is for a class that no version gives a chance: its logarithm has to stay finite

@@ -25,7 +25,7 @@ class Span:
     Attributes:
         start, stop: what it fills.
         read: where its input begins, below 0 at the left border.
-        size: of its input.
+        size: of its input; the same for all tiles of a prediction.
         before: how many of the network's output pixels lie before `start`.
     """
 
@@ -48,19 +48,18 @@ def spans(size: int, tile: int, geometry: ValidGeometry, region: tuple[int, int]
 
     Returns:
         Tiles from left to right, a constant step apart, the last one too: where it leaves the image, the mirror goes
-        on. Its input is as small as what it has to cover, which changes nothing else.
+        on. All have inputs of one size, that of the whole image's tiles in a region too: a library computes inputs of
+        another size by other kernels, which round differently.
     """
     first, last = region or (0, size)
-    before = first % geometry.stride  # a tile begins on the lattice, so up to stride - 1 pixels before the region
-    step = last - first if last - first <= tile else geometry.step(tile)
+    inputs = geometry.input_size_for(size if size <= tile else geometry.step(tile))
+    room, stride = geometry.output_size(inputs), geometry.stride
+    before = first % stride  # a tile begins on the lattice, so up to stride - 1 pixels before what it fills
+    # steps of the lattice, or in the smallest of tiles what is left of them when the region begins at their end
+    several = (room - before) // stride * stride or room - stride + 1
+    step = last - first if before + last - first <= room else several
     return [
-        Span(
-            start,
-            min(start + step, last),
-            start - before - geometry.margin,
-            geometry.input_size_for(before + min(step, last - start)),
-            before,
-        )
+        Span(start, min(start + step, last), start - start % stride - geometry.margin, inputs, start % stride)
         for start in range(first, last, step)
     ]
 
@@ -123,7 +122,7 @@ def choose_tile(
         ValueError: when not even the smallest tile fits; the message says how much would.
     """
     limit = memory / bytes_per_pixel
-    options = [_divisions(n, geometry) for n in sizes]  # (tile, largest input, all inputs), fewest tiles first
+    options = [_divisions(n, geometry) for n in sizes]  # (tile, its input, all inputs), fewest tiles first
     best: tuple[float, tuple[int, ...]] | None = None
     for leading in itertools.product(*options[:-1]):
         largest = float(np.prod([option[1] for option in leading]))
@@ -141,16 +140,15 @@ def choose_tile(
 
 
 def _divisions(size: int, geometry: ValidGeometry) -> list[tuple[int, int, int]]:
-    """The sensible tiles of an axis, largest first: output pixels, pixels of the largest input, of all inputs."""
+    """The sensible tiles of an axis, largest first: output pixels, pixels of its input, of all inputs."""
     found: list[tuple[int, int, int]] = []
     for count in range(1, -(-size // geometry.stride) + 1):
         tile = -(-size // count)
         if count > 1:
             tile = -(-tile // geometry.stride) * geometry.stride
         if not found or tile < found[-1][0]:
-            whole, rest = divmod(size, tile)
-            full = geometry.input_size_for(tile)
-            found.append((tile, full, whole * full + (geometry.input_size_for(rest) if rest else 0)))
+            inputs = geometry.input_size_for(tile)
+            found.append((tile, inputs, -(-size // tile) * inputs))
     return found
 
 

@@ -26,6 +26,7 @@ from monai_unet.label.annotations import outlines, read_annotations, write_annot
 from monai_unet.label.datastore import Folder
 from monai_unet.label.request_values import check_params
 from monai_unet.label.results import result_type, write_result
+from monai_unet.networks import fold
 
 logger = logging.getLogger(__name__)
 
@@ -96,8 +97,8 @@ class PredictTask(BundleInferTask):
         self.labels: dict[str, int] = {name: index for name, index in self.labels.items() if index > 0}
 
     def _get_network(self, device: str, data: Any) -> torch.nn.Module:
-        # channels last is the faster layout for inference, see `monai_unet.prediction.load`
-        return super()._get_network(device, data).to(memory_format=torch.channels_last)
+        # as `monai_unet.prediction.load` does it; what MONAI Label keeps is a copy, made anew for new weights
+        return fold(super()._get_network(device, data)).to(memory_format=torch.channels_last)
 
     def writer(self, data: dict[str, Any], extension: str | None = None, dtype: str | None = None) -> tuple[str, dict]:
         """The result's file, of the input's kind or of `result_extension`, and what is said of it."""

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import TypeVar
 
 import torch
 from torch import nn
+from torch.nn import functional
+
+Network = TypeVar("Network", bound=nn.Module)
 
 RELU_GAIN = math.sqrt(2 / (1 - 1 / math.pi))
 """A ReLU of normal numbers has the variance (1 - 1/pi) / 2; this brings it back to 1."""
@@ -19,11 +23,15 @@ def standardised(weight: torch.Tensor, gain: torch.Tensor, relu_gain: float = RE
 
     Source: Qiao et al. (2019), arXiv:1903.10520, scaled as in Brock et al. (2021), arXiv:2101.08692, Eq. 3.
     """
-    axes = list(range(1, weight.dim()))
-    centred = weight - weight.mean(axes, keepdim=True)
-    # the sum of squares is N times the variance; the epsilon is for a filter whose weights are all alike
-    scale = torch.rsqrt(centred.square().sum(axes, keepdim=True) + 1e-5)
-    return centred * (scale * gain * relu_gain)
+    nodes = weight[0].numel()
+    # a filter is a row of a layer normalisation: one kernel, where mean, difference, square and so on take one each.
+    # In the order that the weights lie in memory, so that nothing is copied and the layout stays
+    last = not weight.is_contiguous()
+    rows = (weight.movedim(1, -1) if last else weight).flatten(1)
+    # the epsilon is for a filter whose weights are all alike
+    rows = functional.layer_norm(rows, [nodes], eps=1e-5 / nodes)
+    normal = rows.reshape(weight.movedim(1, -1).shape).movedim(-1, 1) if last else rows.reshape(weight.shape)
+    return normal * (gain * (relu_gain / math.sqrt(nodes)))
 
 
 class StandardisedConv2d(nn.Conv2d):
@@ -52,3 +60,30 @@ class StandardisedConv3d(nn.Conv3d):
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """As in `torch.nn.Conv3d`."""
         return self._conv_forward(input, standardised(self.weight, self.gain), self.bias)
+
+
+def fold(network: Network) -> Network:
+    """Put plain convolutions with the normalised weights in the place of those that normalise them, for prediction.
+
+    Nothing is left to normalise then, tile by tile, and exported files hold nothing but convolutions. The results stay
+    the same to rounding.
+
+    Args:
+        network: is changed; it has no gains any more, so it takes no weights of a training afterwards.
+
+    Returns:
+        The same network.
+    """
+    for name, child in list(network.named_children()):
+        if isinstance(child, (StandardisedConv2d, StandardisedConv3d)):
+            conv: type[nn.Conv2d | nn.Conv3d] = nn.Conv2d if isinstance(child, StandardisedConv2d) else nn.Conv3d
+            plain = conv(child.in_channels, child.out_channels, child.kernel_size, device="meta")  # type: ignore[arg-type]
+            with torch.no_grad():
+                # summed in one order whatever the layout, as the last bits depend on it, and kept in the layout
+                weight = standardised(child.weight.contiguous(), child.gain)
+                plain.weight = nn.Parameter(torch.empty_like(child.weight).copy_(weight))
+            plain.bias = child.bias
+            network.add_module(name, plain.train(child.training))
+        else:
+            fold(child)
+    return network

@@ -9,8 +9,9 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-from monai_unet.inferers.precision import compute_dtype
+from monai_unet.inferers.precision import check_result, compute_dtype
 from monai_unet.inferers.rotations import mean_over_rotations
+from monai_unet.inferers.softmax import softmax_of_pixels
 from monai_unet.inferers.tiling import Span, crop_to_tile, read_mirrored, spans
 from monai_unet.io.sources import ImageSource, check_finite, open_source
 from monai_unet.io.sources.zarr import import_zarr
@@ -37,7 +38,7 @@ class Job:
             probability of the foreground and that of inside.
         dtype: of the chunks.
         threshold: of labels, see `monai_unet.transforms.decoding.Decoding`.
-        tile: output pixels of a tile, one number for each axis of (D, H, W).
+        tile: output pixels of a tile of the whole image, one number for each axis of (D, H, W).
         region: (start, stop) for each axis of (D, H, W).
         threads: of PyTorch in a worker; as PyTorch finds it when None.
     """
@@ -76,7 +77,8 @@ def predict_chunk(job: Job, index: tuple[int, ...]) -> None:
     low = torch.autocast(torch.device(job.device).type, dtype, enabled=dtype != torch.float32)
     with _COMPUTING, torch.inference_mode(), low:
         logits = mean_over_rotations(model.network, patch[None].to(job.device), model.rotations)
-        probability = crop_to_tile(logits, geometry_tile, model.geometry).float().softmax(1)[0].cpu()
+        probability = softmax_of_pixels(crop_to_tile(logits, geometry_tile, model.geometry).float())[0].cpu()
+    check_result(probability)
     store.write(index, _encode(probability, job, model).reshape([part.stop - part.start for part in store.box(index)]))
 
 

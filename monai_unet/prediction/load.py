@@ -15,7 +15,7 @@ import torch
 from monai_unet.inferers.rotations import check_rotations
 from monai_unet.io import fingerprint
 from monai_unet.knobs import knobs, nearest
-from monai_unet.networks import load_weights
+from monai_unet.networks import fold, load_weights
 from monai_unet.prediction.exported import is_exported, load_exported
 from monai_unet.prediction.model import Model
 
@@ -50,14 +50,14 @@ def load_model(bundle: str, overrides: str = "{}", device: str = "cpu") -> Model
         if changes:
             raise ValueError(f"{bundle} carries its own settings: {', '.join(changes)} can be given for a bundle only")
         return load_exported(bundle, device)
-    parser = bundle_parser(bundle, overrides)
+    parser = bundle_parser(bundle, overrides, device)
     network = parser.get_parsed_content("network_def")
     weights = parser.get_parsed_content("ckpt_path")
     load_weights(network, weights)
     # channels last is the faster layout for inference on a CPU, and for half precision on a GPU
     spatial_dims = parser.get_parsed_content("network_def::spatial_dims")
     layout = torch.channels_last if spatial_dims == 2 else torch.channels_last_3d
-    network = network.eval().to(device=device, memory_format=layout)
+    network = fold(network).eval().to(device=device, memory_format=layout)
     settings: dict[str, Any] = {
         name: parser.get_parsed_content(name)
         for name in (
@@ -87,8 +87,8 @@ def load_model(bundle: str, overrides: str = "{}", device: str = "cpu") -> Model
     )
 
 
-def bundle_parser(bundle: str, overrides: str = "{}") -> ConfigParser:
-    """A bundle's `inference.json` with overrides, as JSON; FileNotFoundError when there is none."""
+def bundle_parser(bundle: str, overrides: str = "{}", device: str = "cpu") -> ConfigParser:
+    """A bundle's `inference.json` for a device, with overrides, as JSON; FileNotFoundError when there is none."""
     from monai.bundle import ConfigParser
 
     config = Path(bundle) / "configs" / "inference.json"
@@ -96,7 +96,7 @@ def bundle_parser(bundle: str, overrides: str = "{}") -> ConfigParser:
         raise FileNotFoundError(f"{bundle} is not a bundle: {config} does not exist; bundles/isbi is one")
     parser = ConfigParser()
     parser.read_config(str(config))
-    parser.update({"bundle_root": bundle, **json.loads(overrides)})
+    parser.update({"bundle_root": bundle, "device": device, **json.loads(overrides)})
     return parser
 
 

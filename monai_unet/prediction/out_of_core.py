@@ -73,8 +73,9 @@ def predict(
         threshold: for labels of two classes and for instances; the bundle's when left out.
         min_size: instances of fewer pixels are dropped; the bundle's when left out.
         memory: what a worker process may take, bytes or "2GB"; the bundle's when left out.
-        roi: (start, stop) pixels for each axis of (D, H, W) or of (H, W); the result is that part of the whole, to
-            rounding, and lies where it lies there.
+        roi: (start, stop) pixels for each axis of (D, H, W) or of (H, W); the result is that part of the whole
+            (bit for bit where the library's kernels do not depend on a pixel's place, as on a CPU), and lies where it
+            lies there.
         workers: processes on this machine; 1 computes in this process.
         scheduler: address of a Dask scheduler whose workers see the same files, in place of `workers`.
         device: where the network computes; when left out, a GPU where there is one.
@@ -127,7 +128,7 @@ def predict(
         else output.replace("instances", "probability"),
         dtype="uint8" if output == "label" else dtype or "float32",  # float32 below instances: their threshold is exact
         threshold=threshold,
-        tile=_tile([stop - start for start, stop in region], model, budget, INTERPRETER if device == "cpu" else 0),
+        tile=_tile(source.info.shape, model, budget, INTERPRETER if device == "cpu" else 0),
         region=region,
         threads=max(1, (os.cpu_count() or 1) // workers) if scheduler is None and workers > 1 else None,
     )
@@ -211,7 +212,5 @@ def _tile(sizes: Sequence[int], model: Model, budget: int, besides: int) -> tupl
         chosen = choose_tile(spatial, model.geometry, budget, model.bytes_per_pixel + PER_PIXEL, besides)
     else:
         chosen = ensure_tuple_rep(model.tile, model.spatial_dims)
-    # a constant step: where one tile is not enough, chunks have the length of the lattice's step
-    steps = [n if n <= t else model.geometry.step(t) for n, t in zip(spatial, chosen, strict=True)]
-    depth, height, width = [1] * (3 - len(steps)) + steps
+    depth, height, width = [1] * (3 - len(spatial)) + list(chosen)
     return depth, height, width

@@ -14,7 +14,7 @@ import torch
 from monai_unet.io.convert import identity_of
 from monai_unet.io.sources import ImageInfo, ImageSource
 from monai_unet.io.zarr_store import PredictionStore, create_or_open, identity
-from monai_unet.prediction.chunk import Job
+from monai_unet.prediction.chunk import Job, tile_axes
 from monai_unet.prediction.model import Model
 from monai_unet.transforms.decoding import Decoding
 
@@ -87,13 +87,14 @@ def open_store(job: Job, source: ImageSource, model: Model) -> PredictionStore:
     number = {"label": 1, "objects": 2}.get(job.output, len(classes) if len(classes) > 2 else 1)
     first = 3 - info.ndim  # of (z, y, x)
     extents = [stop - start for start, stop in job.region[first:]]
+    chunks = [axis[0].stop - axis[0].start for axis in tile_axes(job, source, model)]
     channels = [number] if number > 1 else []
     names = classes if number > 2 else (*classes[1:2], *(["inside"] if job.output == "objects" else []))
     origin, affine = _place_of_region(info, [start for start, _ in job.region])
     return create_or_open(
         job.store,
         shape=[*channels, *extents],
-        chunks=[*channels, *job.tile[first:]],
+        chunks=[*channels, *chunks],
         dtype=job.dtype,
         axes="c" * len(channels) + "zyx"[first:],
         spacing=info.spacing and info.spacing[first:],

@@ -10,7 +10,7 @@ from torch import nn
 
 from monai_unet.handlers import LoadWeights, SaveBest, SaveLast
 from monai_unet.io import one_writer
-from monai_unet.networks import load_weights
+from monai_unet.networks import OriginalUNet, load_weights
 
 
 class Run:
@@ -275,3 +275,16 @@ def test_weights_are_loaded_from_a_model_from_a_whole_run_and_as_others_wrap_the
     LoadWeights(tmp_path / "a.pt", network).attach(engine)
     engine.run([0])
     assert torch.equal(network.weight, trained.weight)
+
+
+def test_an_engine_that_runs_twice_loads_once_and_predicts_with_folded_weights(tmp_path):
+    torch.manual_seed(0)
+    trained, network = (OriginalUNet(features=(2, 3), normalisation="weights").eval() for _ in range(2))
+    torch.save(trained.state_dict(), tmp_path / "a.pt")
+    image = torch.rand(1, 1, 30, 30)
+    engine = Engine(lambda engine, batch: network(image))
+    LoadWeights(tmp_path / "a.pt", network).attach(engine)
+    for _ in range(2):
+        engine.run([0])
+        torch.testing.assert_close(engine.state.output, trained(image))
+    assert not [name for name in network.state_dict() if name.endswith("gain")]

@@ -162,6 +162,42 @@ def test_a_tile_that_is_no_tile_is_refused(tile):
         OverlapTileInferer(tile)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_two_tiles_of_one_size_agree_bit_for_bit_where_they_overlap(dtype, layout):
+    """What `OverlapTileInferer` and regions rely on; of this machine's kernels."""
+    torch.manual_seed(0)
+    net = OriginalUNet(features=(8, 16, 32), normalisation="weights").eval().to(memory_format=layout)
+    image = random_image(1, 1, 200, 220).float()
+    places = [(0, 0), (4, 0), (0, 8), (12, 20), (56, 40)]
+    with torch.no_grad(), torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+        tiles = [net(image[..., y : y + 140, x : x + 140]) for y, x in places]
+    whole = torch.full((1, 2, 200, 220), float("nan"))
+    for (y, x), tile in zip(places, tiles, strict=True):
+        box = (..., slice(y, y + tile.shape[-2]), slice(x, x + tile.shape[-1]))
+        seen = ~whole[box].isnan()
+        assert torch.equal(whole[box][seen], tile.float()[seen])
+        whole[box] = tile.float()
+
+
+@pytest.mark.parametrize("dtype", [None, torch.bfloat16])
+def test_neither_threads_nor_the_place_in_a_batch_change_a_bit(dtype):
+    torch.manual_seed(0)
+    net = OriginalUNet(features=(8, 16, 32), normalisation="weights").eval()
+    image = random_image(2, 1, 150, 130).float()
+    inferer = OverlapTileInferer(48, sw_batch_size=3, amp_dtype=dtype)
+    threads = torch.get_num_threads()
+    try:
+        with torch.no_grad():
+            torch.set_num_threads(1)
+            one = inferer(image, net)
+            torch.set_num_threads(2)
+            two = inferer(image.flip(0), net).flip(0)
+    finally:
+        torch.set_num_threads(threads)
+    assert torch.equal(one, two)
+
+
 @pytest.mark.parametrize("batch", [2, 3, 50])
 def test_tiles_in_batches_give_the_same(batch):
     net, image = network(), random_image(2, 1, 61, 44)

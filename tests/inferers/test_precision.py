@@ -28,15 +28,34 @@ def test_a_pytorch_that_cannot_tell_computes_in_single_precision(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("name", "dtype"), [("bfloat16", torch.bfloat16), ("tf32", torch.float32), ("float32", torch.float32)]
+    ("name", "dtype"),
+    [("bfloat16", torch.bfloat16), ("float16", torch.float16), ("tf32", torch.float32), ("float32", torch.float32)],
 )
 def test_a_precision_that_is_named_is_taken(name, dtype):
     assert compute_dtype(name) == dtype
 
 
 def test_another_precision_is_refused():
-    with pytest.raises(ValueError, match="precision 'half': one of auto, bfloat16, tf32, float32"):
+    with pytest.raises(ValueError, match=r"precision 'half': one of auto, bfloat16, float16, tf32, float32"):
         compute_dtype("half")
+
+
+def test_a_training_in_float16_is_refused_before_its_gradients_vanish():
+    with pytest.raises(ValueError, match="take bfloat16 or auto"):
+        compute_dtype("float16", training=True)
+
+
+@pytest.mark.parametrize("dtype", [None, torch.float16])
+def test_values_out_of_the_range_of_half_precision_are_an_error(dtype):
+    def network(image):
+        return (torch.ones_like(image) if dtype is None else torch.ones_like(image, dtype=dtype)) * 60_000 * 2
+
+    inferer = OverlapTileInferer(20, geometry=ValidGeometry(depth=2))
+    if dtype is None:
+        inferer(torch.rand(1, 1, 9, 9), network)
+    else:
+        with pytest.raises(ValueError, match="take --precision bfloat16 or float32"):
+            inferer(torch.rand(1, 1, 9, 9), network)
 
 
 @pytest.mark.parametrize(("precision", "allowed"), [("tf32", True), ("auto", True), ("float32", False)])

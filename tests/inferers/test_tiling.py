@@ -21,6 +21,19 @@ def test_the_tiles_of_a_region_fill_it_once_on_the_lattice_of_the_whole_image(ge
     assert all(span.read + geometry.margin + span.before == span.start for span in found)
 
 
+@pytest.mark.parametrize("geometry", [GEOMETRY, ValidGeometry(depth=3), ValidGeometry(depth=2, convs_per_block=1)])
+@pytest.mark.parametrize("tile", [8, 11, 20, 40, 57, 90])
+def test_all_tiles_have_inputs_of_one_size_in_a_region_too(geometry, tile):
+    (inputs,) = {span.size for span in spans(57, tile, geometry)}
+    for first in range(0, 57, 5):
+        for last in range(first + 1, 58, 7):
+            found = spans(57, tile, geometry, (first, last))
+            assert {span.size for span in found} == {inputs}
+            assert all(span.before + span.stop - span.start <= geometry.output_size(inputs) for span in found)
+            assert [pixel for span in found for pixel in range(span.start, span.stop)] == list(range(first, last))
+            assert len({span.stop - span.start for span in found[:-1]}) <= 1, "chunks have one size"
+
+
 def test_the_input_of_a_tile_is_the_mirrored_image_and_no_more_is_read_than_it_needs():
     image = torch.arange(9 * 13.0).reshape(1, 1, 9, 13)
     padded = np.pad(image[0, 0].numpy(), 60, mode="reflect")

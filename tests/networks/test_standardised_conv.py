@@ -1,7 +1,9 @@
+import pytest
 import torch
 from torch import nn
 
-from monai_unet.networks.standardised_conv import RELU_GAIN, StandardisedConv2d, standardised
+from monai_unet.networks import OriginalUNet
+from monai_unet.networks.standardised_conv import RELU_GAIN, StandardisedConv2d, fold, standardised
 
 WEIGHT = torch.randn(5, 4, 3, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 7 + 3
 
@@ -38,3 +40,44 @@ def test_the_variance_stays_the_same_from_layer_to_layer():
         for layer in others:
             after = layer(after.relu())
     assert 0.7 < after.var() / before.var() < 1.4
+
+
+def test_the_weights_keep_the_order_that_they_have_in_memory():
+    weight = WEIGHT.to(memory_format=torch.channels_last)
+    found = standardised(weight, torch.ones(5, 1, 1, 1))
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(found, standardised(WEIGHT, torch.ones(5, 1, 1, 1)))
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_gradients_are_those_of_the_formula(layout):
+    weight = WEIGHT.to(memory_format=layout).requires_grad_()
+    gain = torch.rand(5, 1, 1, 1, generator=torch.Generator().manual_seed(1), dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(standardised, (weight, gain))
+
+
+@pytest.mark.parametrize(("spatial_dims", "size"), [(2, 44), (3, 44)])
+def test_folded_weights_give_the_same_result_by_plain_convolutions(spatial_dims, size):
+    torch.manual_seed(0)
+    network = OriginalUNet(spatial_dims, features=(3, 5, 7), normalisation="weights").eval().double()
+    with torch.no_grad():
+        for name, value in network.named_parameters():
+            if name.endswith(("gain", "bias")):
+                value.uniform_(0.5, 2)
+        image = torch.rand(1, 1, *[size] * spatial_dims, dtype=torch.float64)
+        before = network(image)
+        folded = fold(network)
+        assert {type(module) for module in folded.modules() if hasattr(module, "kernel_size")} <= {
+            *(nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.ConvTranspose3d, nn.MaxPool2d, nn.MaxPool3d)
+        }
+        torch.testing.assert_close(folded(image), before, atol=1e-12, rtol=0)
+    plain = OriginalUNet(spatial_dims, features=(3, 5, 7), normalisation="none")
+    assert folded.state_dict().keys() == plain.state_dict().keys()
+
+
+def test_a_network_that_normalises_nothing_is_left_as_it_is():
+    network = OriginalUNet(features=(2, 4), normalisation="none")
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    after = fold(network).state_dict()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)

@@ -61,9 +61,15 @@ def test_the_tiled_prediction_of_a_file_equals_the_untiled_one_in_memory(stack, 
     assert np.abs(read(undisturbed) - in_memory(stack, bundle)).max() < 1e-5
 
 
-def test_a_region_is_that_part_of_the_whole_to_rounding(stack, bundle, undisturbed, tmp_path):
-    part = run(stack, tmp_path / "part.ome.zarr", bundle, roi=[(1, 2), (37, 200), (5, 101)])
-    assert np.abs(read(part) - read(undisturbed)[1:2, 37:200, 5:101]).max() < 1e-6
+@pytest.mark.parametrize(("precision", "rotations"), [("float32", 1), ("bfloat16", 1), ("bfloat16", 3)])
+def test_neither_a_region_nor_more_workers_change_a_bit(stack, bundle, tmp_path, precision, rotations):
+    settings = {**OVERRIDES, "precision": precision, "rotations": rotations}
+    whole = predict(stack, tmp_path / "whole.ome.zarr", bundle, settings, memory=SMALL, progress=False)
+    regions = {1: [(1, 2), (37, 200), (5, 101)], 2: [(0, 1), (8, 211), (100, 190)]}
+    for workers, roi in regions.items():
+        out = tmp_path / f"{workers}.ome.zarr"
+        part = predict(stack, out, bundle, settings, memory=SMALL, roi=roi, workers=workers, progress=False)
+        assert np.array_equal(read(part), read(whole)[tuple(slice(*each) for each in roi)])
 
 
 @pytest.mark.parametrize("dtype", ["float16", "uint8"])
