@@ -27,7 +27,7 @@ def test_a_knob_allows_its_own_defaults(name):
         ("elastic_prob", 3, "elastic_prob 3: expected a number, at least 0, at most 1"),
         ("flip", -1, "flip -1: expected a number, at least 0, at most 1"),
         ("resume", "false", "resume 'false': expected True or False; write --resume False"),
-        ("compile", "no", "expected True or False; write --compile False"),
+        ("decay", "no", "expected True or False; write --decay False"),
         ("decay", "maybe", "decay 'maybe': expected True or False (half a cosine"),
         ("resume", 0, "expected True or False; write --resume False"),
         ("epochs", 0, "expected a whole number, at least 1"),

@@ -21,17 +21,19 @@ class StopOnBadLoss:
         checkpoint: the file that keeps the last good state, for the message; it is named when this run has it.
         interval: iterations between two looks. A look waits for the device; at 1 the weights are never touched by a
             bad loss, above it the run stops some iterations later, but before the next checkpoint.
+        epochs: between two checkpoints.
 
     Raises:
         ValueError: with the iteration, the sections in it, and the seed.
     """
 
-    def __init__(self, seed: int, checkpoint: str, interval: int = 1) -> None:
+    def __init__(self, seed: int, checkpoint: str, interval: int = 1, epochs: int = 1) -> None:
         if interval < 1:
             raise ValueError(f"interval {interval}: 1 iteration or more")
         self.seed = seed
         self.checkpoint = checkpoint
         self.interval = interval
+        self.epochs = epochs
         self._first = 0  # iteration of this process
         self._since = 0.0
         self._waiting: list[tuple[int, Any, torch.Tensor]] = []
@@ -40,14 +42,14 @@ class StopOnBadLoss:
         """Listen to the trainer."""
         engine.add_event_handler(Events.STARTED, self._start)
         engine.add_event_handler(IterationEvents.LOSS_COMPLETED, self)
-        engine.add_event_handler(Events.EPOCH_COMPLETED, self.look)
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self._look_before_a_checkpoint)
 
     def __call__(self, engine: Trainer) -> None:
         """Keep the loss of this iteration, and look when it is time."""
         self._first = self._first or engine.state.iteration
         names = engine.state.batch.get("name", "unknown sections")
         self._waiting.append((engine.state.iteration, names, engine.state.output[CommonKeys.LOSS].detach()))
-        if len(self._waiting) >= self.interval:
+        if engine.state.iteration % self.interval == 0:  # where the bar and the curves read the loss too
             self.look()
 
     def look(self) -> None:
@@ -61,6 +63,10 @@ class StopOnBadLoss:
             f"the loss became {loss.item()} at iteration {iteration}, seed {self.seed}, on {_listed(names)}; {kept}. "
             "Look at those sections, or try a lower --learning_rate, a longer --warm_up or a lower --clip_norm"
         )
+
+    def _look_before_a_checkpoint(self, engine: Trainer) -> None:
+        if engine.state.epoch % self.epochs == 0 or engine.state.epoch == engine.state.max_epochs:
+            self.look()
 
     def _start(self) -> None:
         self._first, self._since = 0, time.time()

@@ -12,32 +12,44 @@ import torch
 from monai.config import KeysCollection, NdarrayOrTensor
 from monai.transforms import Rand2DElasticd
 from monai.utils import ensure_tuple_rep
-from torch.nn.functional import grid_sample, interpolate
+from torch.nn.functional import grid_sample, interpolate, pad
 
 from monai_unet.geometry import mirror
 
 
-def displacement_field(nodes: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
+def displacement_field(
+    nodes: torch.Tensor,
+    size: Sequence[int],
+    affine: torch.Tensor | None = None,
+    device: torch.device | str = "cpu",
+) -> torch.Tensor:
     """Displacement of every pixel from the displacements of a coarse grid of nodes, by bicubic interpolation.
 
     Args:
         nodes: displacements of the nodes, pixels, (2, rows, columns); the outer nodes lie on the border of the tile.
         size: (H, W) of the tile, pixels.
+        affine: (2, 3), what is added: affine @ (row, column, 1) for a pixel that lies so far from the tile's middle.
+        device: where it is computed, from nodes on the CPU.
 
     Returns:
         (2, H, W), pixels; equal nodes give that displacement everywhere, zero nodes give exactly zero.
 
     Source: Ronneberger et al. (2015), section 3.1. That the 3 x 3 nodes span the tile is our reading of it.
     """
-    rows, columns = (_bicubic(n, pixels, nodes.device) for n, pixels in zip(nodes.shape[1:], size, strict=True))
-    return rows @ nodes @ columns.T
+    terms = pad(nodes, [0, 2, 0, 2])
+    if affine is not None:
+        terms[:, -2, -1], terms[:, -1, -2], terms[:, -1, -1] = affine.unbind(1)
+    rows, columns = (_terms(n, pixels, device) for n, pixels in zip(nodes.shape[1:], size, strict=True))
+    # non_blocking: a few numbers, for which the program need not wait until a GPU has done what it is at
+    return rows @ terms.to(device, non_blocking=True) @ columns.T
 
 
 @lru_cache(maxsize=16)
-def _bicubic(nodes: int, pixels: int, device: torch.device) -> torch.Tensor:
-    """What each of the nodes of a line gives to each of its pixels, (pixels, nodes)."""
-    ones = torch.eye(nodes)[None, :, None]
-    return interpolate(ones, size=(1, pixels), mode="bicubic", align_corners=True)[0, :, 0].T.to(device)
+def _terms(nodes: int, pixels: int, device: torch.device | str) -> torch.Tensor:
+    """What a pixel of a line takes of each node, its place from the line's middle, and 1: (pixels, nodes + 2)."""
+    of_nodes = interpolate(torch.eye(nodes)[None, :, None], size=(1, pixels), mode="bicubic", align_corners=True)
+    place = torch.arange(pixels) - (pixels - 1) / 2
+    return torch.cat([of_nodes[0, :, 0].T, place[:, None], torch.ones(pixels, 1)], dim=1).to(device)
 
 
 class RandElasticTiled(Rand2DElasticd):
@@ -146,18 +158,25 @@ class RandElasticTiled(Rand2DElasticd):
     def _cut_out(
         self, d: Mapping[Hashable, NdarrayOrTensor], section_size: Sequence[int]
     ) -> dict[Hashable, torch.Tensor]:
-        """Tiles of whole pixels: indexed, turned and mirrored, so that every grey value stays what it is."""
+        """Tiles of whole pixels, mirrored where the indices say so, so that every grey value stays what it is."""
+        turns, flips = (self._turns, self._flips) if self.quarter_turns else (0, [1.0, 1.0])
+        # as rot90 and flip would do it: read backwards, then exchange the axes of odd turns
+        down, along = (flip < 0 for flip in flips)
+        backwards = [(down, along), (along, not down), (not down, not along), (not along, down)][turns]
+        keys = list(self.key_iterator(d, self.sizes))
+        indices = [
+            mirror(np.arange(size)[:: -1 if reverse else 1] + start - (size - min(self.sizes)) // 2, n)
+            for _, size in keys
+            for start, n, reverse in zip(self._start, section_size, backwards, strict=True)
+        ]
+        # one copy, and non_blocking: the program need not wait until a GPU has done what it is at
+        placed = torch.from_numpy(np.concatenate(indices)).to(torch.as_tensor(d[keys[0][0]]).device, non_blocking=True)
+        parts = iter(placed.split([len(index) for index in indices]))
         tiles = {}
-        for key, size in self.key_iterator(d, self.sizes):
-            tile = torch.as_tensor(d[key])
-            for axis, (start, n) in enumerate(zip(self._start, section_size, strict=True), start=1):
-                first = start - (size - min(self.sizes)) // 2
-                index = torch.from_numpy(mirror(np.arange(first, first + size), n))
-                # non_blocking: a few numbers, for which the program need not wait until a GPU has done what it is at
-                tile = tile.index_select(axis, index.to(tile.device, non_blocking=True))
-            if self.quarter_turns:
-                tile = tile.rot90(self._turns, (1, 2)).flip([axis for axis in (1, 2) if self._flips[axis - 1] < 0])
-            tiles[key] = tile
+        for key, _ in keys:
+            rows, columns = next(parts), next(parts)
+            tile = torch.as_tensor(d[key]).index_select(2, columns).index_select(1, rows)
+            tiles[key] = tile.transpose(1, 2) if turns % 2 else tile
         return tiles
 
     def _deformed(
@@ -196,9 +215,7 @@ class RandElasticTiled(Rand2DElasticd):
 
         deform = self.rand_2d_elastic.deform_grid
         nodes = np.tensordot(linear, deform.rand_mag * deform.random_offset, axes=1)
-        placed = torch.as_tensor(nodes, dtype=torch.float32).to(device, non_blocking=True)
-        positions = displacement_field(placed, (outer, outer))
-        line = torch.arange(outer, device=device) - (outer - 1) / 2
-        for axis, (down, along) in enumerate(linear.tolist()):
-            positions[axis] += down * line[:, None] + (along * line + middle[axis].item())
-        return positions
+        drawn, place = (
+            torch.as_tensor(part, dtype=torch.float32) for part in (nodes, np.column_stack([linear, middle]))
+        )
+        return displacement_field(drawn, (outer, outer), place, device)

@@ -9,8 +9,8 @@ from monai.engines.utils import IterationEvents
 from monai_unet.handlers import StopOnBadLoss
 
 
-def run(losses, interval=1, seen=None, checkpoint="models/checkpoint.pt", first=0, during=None):
-    """One epoch with these losses; `seen` gets what happened after each."""
+def run(losses, interval=1, seen=None, checkpoint="models/checkpoint.pt", first=0, during=None, **epochs):
+    """An epoch with these losses, or several; `seen` gets what happened after each."""
 
     def step(engine, batch):
         if engine.state.iteration == 1:
@@ -24,10 +24,10 @@ def run(losses, interval=1, seen=None, checkpoint="models/checkpoint.pt", first=
 
     engine = Engine(step)
     engine.register_events(*IterationEvents)
-    StopOnBadLoss(seed=7, checkpoint=str(checkpoint), interval=interval).attach(engine)
+    StopOnBadLoss(seed=7, checkpoint=str(checkpoint), interval=interval, epochs=epochs.get("epochs", 1)).attach(engine)
     engine.add_event_handler(Events.EPOCH_COMPLETED, lambda: seen is not None and seen.append("checkpoint"))
     batches = [{"loss": loss, "name": [f"t{index:03d}.tif"]} for index, loss in enumerate(losses, start=1)]
-    engine.run(batches)
+    engine.run(batches, max_epochs=epochs.get("max_epochs", 1))
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
@@ -70,6 +70,14 @@ def test_no_checkpoint_is_written_after_a_bad_loss():
     with pytest.raises(ValueError, match="iteration 4"):
         run([1.0, 1.0, 1.0, math.nan], interval=3, seen=seen)
     assert "checkpoint" not in seen
+
+
+@pytest.mark.parametrize(("epochs", "max_epochs", "checkpoints"), [(2, 4, 1), (3, 2, 1), (1, 4, 0)])
+def test_it_looks_in_the_epochs_alone_that_end_with_a_checkpoint(epochs, max_epochs, checkpoints):
+    seen = []
+    with pytest.raises(ValueError, match="iteration 2,"):
+        run([1.0, math.nan], interval=100, seen=seen, epochs=epochs, max_epochs=max_epochs)
+    assert seen.count("checkpoint") == checkpoints
 
 
 def test_good_losses_pass():
