@@ -60,8 +60,7 @@ def bundle(dataset_dir: str, folder: str, epochs: int, **overrides: Any) -> Conf
         ckpt_dir=folder,
         output_dir=folder,
         epochs=epochs,
-        val_interval=epochs + 1,
-        **overrides,
+        **{"val_interval": epochs + 1, **overrides},
     )
     workflow.initialize()
     return workflow

@@ -153,7 +153,13 @@ def _divisions(size: int, geometry: ValidGeometry) -> list[tuple[int, int, int]]
 
 
 def free_memory(device: torch.device) -> int:
-    """Half of the bytes that are free on a device now, as others want some, and its allocator keeps some."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0] // 2
+    """Half of the bytes that are free on a device now, as others want some, and its allocator keeps some.
+
+    Raises:
+        ValueError: where neither device nor system tell; 2GB and the like can be given there.
+    """
+    if device.type in ("cuda", "xpu"):
+        return getattr(torch, device.type).mem_get_info(device)[0] // 2
+    if "SC_AVPHYS_PAGES" not in getattr(os, "sysconf_names", ()):
+        raise ValueError("memory 'free': this system does not tell what is free; give an amount, as 2GB")
     return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2

@@ -73,11 +73,14 @@ def predict_chunk(job: Job, index: tuple[int, ...]) -> None:
     flat = model.spatial_dims == 2
     patch = patch[:, 0] if flat else patch  # the section of a 2-D network
     geometry_tile = tile[-model.spatial_dims :]
-    dtype = compute_dtype(model.precision, job.device)
-    low = torch.autocast(torch.device(job.device).type, dtype, enabled=dtype != torch.float32)
+    dtype, kind = compute_dtype(model.precision, job.device), torch.device(job.device).type
+    if kind == "cuda":
+        patch = patch.pin_memory()  # else the copy would wait until the GPU has done the tiles before this one
+    low = torch.autocast(kind, dtype, enabled=dtype != torch.float32)
     with _COMPUTING, torch.inference_mode(), low:
-        logits = mean_over_rotations(model.network, patch[None].to(job.device), model.rotations)
-        probability = softmax_of_pixels(crop_to_tile(logits, geometry_tile, model.geometry).float())[0].cpu()
+        logits = mean_over_rotations(model.network, patch[None].to(job.device, non_blocking=True), model.rotations)
+        probability = softmax_of_pixels(crop_to_tile(logits, geometry_tile, model.geometry).float())[0]
+    probability = probability.cpu()  # a GPU is waited for here, while another thread gives it the next tile
     check_result(probability)
     store.write(index, _encode(probability, job, model).reshape([part.stop - part.start for part in store.box(index)]))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import os
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
@@ -33,7 +34,7 @@ def check_dask() -> None:
 
 
 @contextmanager
-def cluster_client(workers: int, scheduler: str | None) -> Iterator[Client]:
+def cluster_client(workers: int, scheduler: str | None, device: str = "cpu") -> Iterator[Client]:
     """A running scheduler by its address, or a cluster of this machine that ends with the block."""
     from distributed import Client, LocalCluster
 
@@ -47,7 +48,8 @@ def cluster_client(workers: int, scheduler: str | None) -> Iterator[Client]:
         tempfile.TemporaryDirectory() as scratch,
         LocalCluster(
             n_workers=workers,
-            threads_per_worker=2,  # one reads and writes while the other computes
+            # one computes while the others read and write, of which a GPU can use more
+            threads_per_worker=2 if device == "cpu" else max(2, min(8, (os.cpu_count() or 1) // workers)),
             processes=workers > 1,
             protocol="tcp://",  # else a single worker's status page would listen beyond the loopback
             host="127.0.0.1",

@@ -141,7 +141,7 @@ def predict(
         if not is_finished(out, output, settings):
             store = open_store(job, source, model)
             if store.missing_chunks():
-                with cluster_client(workers, scheduler) as client:
+                with cluster_client(workers, scheduler, device) as client:
                     compute(job, store, client, progress)
             if output == "instances":
                 _number(store, out, decoding, max(budget, 0), by_section=model.spatial_dims == 2)

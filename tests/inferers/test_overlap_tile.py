@@ -162,17 +162,23 @@ def test_a_tile_that_is_no_tile_is_refused(tile):
         OverlapTileInferer(tile)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(
+    ("device", "dtype"),
+    [
+        *(("cpu", torch.float32), ("cpu", torch.bfloat16)),
+        *(pytest.param("cuda", dtype, marks=pytest.mark.gpu) for dtype in (torch.float32, torch.float16)),
+    ],
+)
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_two_tiles_of_one_size_agree_bit_for_bit_where_they_overlap(dtype, layout):
+def test_two_tiles_of_one_size_agree_bit_for_bit_where_they_overlap(device, dtype, layout):
     """What `OverlapTileInferer` and regions rely on; of this machine's kernels."""
     torch.manual_seed(0)
-    net = OriginalUNet(features=(8, 16, 32), normalisation="weights").eval().to(memory_format=layout)
-    image = random_image(1, 1, 200, 220).float()
+    net = OriginalUNet(features=(8, 16, 32), normalisation="weights").eval().to(device, memory_format=layout)
+    image = random_image(1, 1, 200, 220).float().to(device)
     places = [(0, 0), (4, 0), (0, 8), (12, 20), (56, 40)]
-    with torch.no_grad(), torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+    with torch.no_grad(), torch.autocast(device, dtype, enabled=dtype != torch.float32):
         tiles = [net(image[..., y : y + 140, x : x + 140]) for y, x in places]
-    whole = torch.full((1, 2, 200, 220), float("nan"))
+    whole = torch.full((1, 2, 200, 220), float("nan"), device=device)
     for (y, x), tile in zip(places, tiles, strict=True):
         box = (..., slice(y, y + tile.shape[-2]), slice(x, x + tile.shape[-1]))
         seen = ~whole[box].isnan()
