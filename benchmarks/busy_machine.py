@@ -4,8 +4,8 @@
 
 Each way is a set of environment variables, which the OpenMP runtime reads when it is loaded; so each has a process of
 its own, which trains with the isbi_compact bundle. They take turns: in each round, each trains for some seconds alone,
-then beside a process that does nothing but keep one core busy; the others sleep. A turn in which anything else took more
-than a twentieth of a core is repeated. For Linux, which counts what each process takes.
+then beside a process that does nothing but keep one core busy; the others sleep. A turn in which anything else took
+more than a twentieth of a core is repeated. For Linux, which counts what each process takes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -40,10 +41,8 @@ WAYS: dict[str, dict[str, str]] = {
     f"one thread less, `OMP_NUM_THREADS={CORES - 1}`": {"OMP_NUM_THREADS": str(CORES - 1)},
     "`OMP_PROC_BIND=true`": {"OMP_PROC_BIND": "true"},
     "`OMP_PROC_BIND=true GOMP_SPINCOUNT=0`": {"OMP_PROC_BIND": "true", "GOMP_SPINCOUNT": "0"},
-    "`OMP_PROC_BIND=true GOMP_SPINCOUNT=1000`": {"OMP_PROC_BIND": "true", "GOMP_SPINCOUNT": "1000"},
 }
 QUIET = 0.05  # cores that others may take in a turn
-BUSY = [sys.executable, "-c", "while True: pass"]
 
 
 class Turns:
@@ -97,6 +96,24 @@ def others_time(ours: Sequence[int]) -> float:
     return jiffies / os.sysconf("SC_CLK_TCK")
 
 
+def is_quiet(seconds: float = 0.5) -> bool:
+    """Whether nothing takes the cores, this benchmark being still."""
+    before = others_time([])
+    time.sleep(seconds)
+    return others_time([]) - before <= QUIET * seconds
+
+
+@contextmanager
+def busy_process() -> Iterator[list[int]]:
+    """A process that keeps one core busy, by its number."""
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as process:
+        time.sleep(0.3)  # Python starts
+        try:
+            yield [process.pid]
+        finally:
+            process.kill()
+
+
 def spread(values: list[float]) -> str:
     """Median, and lowest to highest."""
     return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
@@ -130,17 +147,20 @@ def main() -> None:
     for connection in connections.values():
         connection.recv()  # the first iteration is not counted
 
-    def turn(way: str, seconds: float, busy: Sequence[int] = ()) -> float:
+    def turn(way: str, with_busy: bool) -> float:
         """Iterations a second."""
         while True:
-            ours = (processes[way].pid, *busy)
-            start, before = time.perf_counter(), others_time(ours)
-            connections[way].send(seconds)
-            speed = float(connections[way].recv())
-            taken = (others_time(ours) - before) / (time.perf_counter() - start)
+            with busy_process() if with_busy else nullcontext([]) as others:
+                ours = [processes[way].pid, *others]
+                start, before = time.perf_counter(), others_time(ours)
+                connections[way].send(args.seconds)
+                speed = float(connections[way].recv())
+                taken = (others_time(ours) - before) / (time.perf_counter() - start)
             if taken <= QUIET:
                 return speed
             print(f"again: others took {taken:.2f} cores", flush=True)
+            while not is_quiet():
+                time.sleep(1)
 
     for way in connections:
         connections[way].send(1)  # this pays for memory
@@ -149,13 +169,10 @@ def main() -> None:
     alone: dict[str, list[float]] = {way: [] for way in connections}
     beside: dict[str, list[float]] = {way: [] for way in connections}
     for number in range(args.rounds):
-        for way in connections:
-            alone[way].append(turn(way, args.seconds))
-        with subprocess.Popen(BUSY) as busy:
-            time.sleep(1)
-            for way in connections:
-                beside[way].append(turn(way, args.seconds, [busy.pid]))
-            busy.kill()
+        order = list(connections)[number % len(connections) :] + list(connections)[: number % len(connections)]
+        for speeds in (alone, beside):
+            for way in order:
+                speeds[way].append(turn(way, speeds is beside))
         print(f"round {number}:", *(f"{alone[way][-1]:.2f} {beside[way][-1]:.2f}," for way in connections), flush=True)
     for connection in connections.values():
         connection.send(0)
