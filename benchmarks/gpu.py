@@ -16,11 +16,14 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
+import numpy as np
+import tifffile
 import torch
 from _measure import Timing, publish, where_it_ran
 from ignite.engine import Events
@@ -210,6 +213,80 @@ def tiles(machine: Machine) -> list[str]:
     return lines
 
 
+def from_file_to_file(machine: Machine) -> list[str]:
+    """`predict` from a tiled TIFF to OME-Zarr, and how long it read, computed and wrote, added over its threads."""
+    try:
+        from out_of_core import make_bundle
+
+        from monai_unet.io.sources.tiff import TiffSource
+        from monai_unet.io.zarr_store import PredictionStore
+        from monai_unet.prediction import chunk
+        from monai_unet.prediction.out_of_core import predict
+    except ImportError as error:
+        return [f"Not run: {error}"]
+    side = 600 if machine.tiny else 8192
+    spent: dict[str, list[Any]] = {"reading": [], "computing": [], "writing": []}
+
+    def watched(name: str, function: Callable[..., Any], on_device: bool) -> Callable[..., Any]:
+        def run(*args: Any, **kwargs: Any) -> Any:
+            mark = Mark(on_device)
+            found = function(*args, **kwargs)
+            spent[name].append(mark.until_now())
+            return found
+
+        return run
+
+    with tempfile.TemporaryDirectory() as name, ExitStack() as patches:
+        folder = Path(name)
+        tifffile.imwrite(
+            folder / "image.tif",
+            np.random.default_rng(0).integers(0, 255, (side, side), np.uint8),
+            tile=(256, 256),
+            photometric="minisblack",
+        )
+        model = make_bundle(folder, machine.features)
+        for part, owner, attribute, on_device in (
+            ("reading", TiffSource, "read", False),
+            ("computing", chunk, "mean_over_rotations", machine.on_cuda),
+            ("writing", PredictionStore, "write", False),
+        ):
+            function = watched(part, getattr(owner, attribute), on_device)
+            patches.enter_context(mock.patch.object(owner, attribute, function))
+        given = {"features": machine.features}
+        seconds = []
+        for run in range(2):  # the first one pays for what is loaded once
+            for times in spent.values():
+                times.clear()
+            start = time.perf_counter()
+            predict(folder / "image.tif", folder / f"{run}.zarr", model, given, device=machine.device, progress=False)
+            seconds.append(time.perf_counter() - start)
+        machine.wait()
+    sums = {part: sum(each() for each in times) for part, times in spent.items()}
+    parts = ", ".join(f"{part} {each:.2f} s" for part, each in sums.items())
+    rate = f"{seconds[1]:.2f} s, {side * side / seconds[1] / 1e6:.1f} Mpx/s"
+    return [f"- {side} x {side} pixels: {rate}; {parts}, added over all threads"]
+
+
+class Mark:
+    """A moment of this thread, or of the GPU's work."""
+
+    def __init__(self, on_device: bool) -> None:
+        self.on_device = on_device
+        self.at = self._now()
+
+    def _now(self) -> Any:
+        if not self.on_device:
+            return time.perf_counter()
+        event = torch.cuda.Event(enable_timing=True)
+        event.record()
+        return event
+
+    def until_now(self) -> Callable[[], float]:
+        """Seconds between then and now, which can be told when the device has done its work."""
+        now = self._now()
+        return lambda: self.at.elapsed_time(now) / 1e3 if self.on_device else now - self.at
+
+
 def agreement(machine: Machine) -> list[str]:
     """Whether tiles agree to the last bit where they overlap."""
     network = fold(OriginalUNet(features=machine.features, normalisation="weights")).eval()
@@ -355,6 +432,7 @@ PARTS: dict[str, Callable[[Machine], list[str]]] = {
     "Exact resume": resume,
     "Inference, images a second": inference,
     "Overlap tiles": tiles,
+    "From a tiled TIFF to OME-Zarr": from_file_to_file,
     "A short training, scored on sections 18 to 23": quality,
     "Training, images a second": training,
 }

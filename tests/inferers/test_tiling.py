@@ -1,11 +1,12 @@
 import math
+import os
 
 import numpy as np
 import pytest
 import torch
 
 from monai_unet.geometry import ValidGeometry
-from monai_unet.inferers.tiling import choose_tile, read_mirrored, spans, tiles
+from monai_unet.inferers.tiling import choose_tile, free_memory, read_mirrored, spans, tiles
 from monai_unet.memory import parse_memory
 
 GEOMETRY = ValidGeometry(depth=2)
@@ -98,3 +99,15 @@ def test_what_a_program_takes_besides_is_part_of_what_would_do():
 def test_a_large_image_is_planned_in_no_time():
     tile = choose_tile((100_000, 100_000), ValidGeometry(4), memory=10**9, bytes_per_pixel=2048)
     assert min(tile) > 300
+
+
+def test_what_is_free_is_asked_of_the_device_that_can_tell(monkeypatch):
+    monkeypatch.setattr(torch.xpu, "mem_get_info", lambda device: (8_000, 10_000))
+    assert free_memory(torch.device("xpu")) == 4_000
+
+
+@pytest.mark.parametrize("device", ["cpu", "mps"])
+def test_a_system_that_does_not_tell_what_is_free_is_a_clear_error(monkeypatch, device):
+    monkeypatch.setattr(os, "sysconf_names", {})
+    with pytest.raises(ValueError, match="give an amount, as 2GB"):
+        free_memory(torch.device(device))
