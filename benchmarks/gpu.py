@@ -4,8 +4,8 @@
 
 Takes at most six minutes (`--budget`); what there was no time for says so (`--parts` runs it alone), and a part that
 fails costs no other one. Needs the files of ISBI 2012, uncompressed as the challenge gives them, and PyTorch, MONAI,
-Ignite, TensorBoard, nibabel, scikit-image, tifffile and fire; Zarr and Dask for one part. Without a GPU it says so and ends;
-`--device cpu --tiny` runs every part in little, to see that it works.
+Ignite, TensorBoard, nibabel, scikit-image, tifffile and fire; Zarr and Dask for one part. Without a GPU it says so and
+ends; `--device cpu --tiny` runs every part in little, to see that it works.
 """
 
 from __future__ import annotations
