@@ -273,9 +273,10 @@ def _add_new(commands: argparse._SubParsersAction, common: argparse.ArgumentPars
     new.add_argument("--dataset-dir", required=True, metavar="DIR", help="folder with images/ and labels/")
     new.add_argument(
         "--like",
-        default="dic_hela",
+        default="dic_hela_compact",
         metavar="BUNDLE",
-        help="start from isbi, isbi_compact, phc_u373, dic_hela (default) or a bundle's folder",
+        help="start from dic_hela_compact (default), phc_u373_compact, isbi_compact, these at the full width without "
+        "_compact, or a bundle's folder",
     )
     new.add_argument("--out", metavar="FOLDER", help="of the bundle (default bundles/NAME, or NAME without bundles/)")
     new.add_argument("--classes", metavar="A,B,...", help="names, background first (default background,cell)")

@@ -44,7 +44,7 @@ class NewBundle:
 def new_bundle(
     name: str,
     dataset_dir: str | Path,
-    like: str = "dic_hela",
+    like: str = "dic_hela_compact",
     out: str | Path | None = None,
     classes: Sequence[str] | None = None,
     labels: Literal["instances", "classes"] | None = None,
