@@ -22,19 +22,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from _measure import publish, time_runs, where_it_ran
+from _peer import padded
 from monai.inferers import SlidingWindowInferer
-from monai.networks.nets import BasicUNet
 
 from monai_unet.inferers import OverlapTileInferer
 from monai_unet.io import read_stack
 from monai_unet.networks import OriginalUNet
 
 WINDOW = 572
-
-
-def padded(spatial_dims: int, features: tuple[int, ...]) -> BasicUNet:
-    """A padded U-Net of five levels with the same widths."""
-    return BasicUNet(spatial_dims, 1, 2, features=(*features, features[0]), norm=None, act="relu", upsample="deconv")
 
 
 def seams(num_sizes: int, seed: int, trained: Path | None, photograph: Path | None) -> dict[str, tuple[float, int]]:

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
+from _bundle_step import bare_step, bundle
 from _measure import Timing, publish, where_it_ran
 from ignite.engine import Events
 from monai.bundle import ConfigWorkflow
@@ -45,25 +46,6 @@ from monai.transforms import (
 from monai_unet.data.sections import read_labelled_sections
 from monai_unet.losses import PrepareWeightedBatch
 from monai_unet.transforms import WeightMapd
-
-BUNDLE = Path(__file__).parents[1] / "bundles" / "isbi"
-
-
-def bundle(dataset_dir: str, folder: str, epochs: int, **overrides: Any) -> ConfigWorkflow:
-    """The bundle's training, initialised and without a validation."""
-    workflow = ConfigWorkflow(
-        str(BUNDLE / "configs" / "train.json"),
-        workflow_type="train",
-        logging_file=False,
-        bundle_root=str(BUNDLE),
-        dataset_dir=dataset_dir,
-        ckpt_dir=folder,
-        output_dir=folder,
-        epochs=epochs,
-        **{"val_interval": epochs + 1, **overrides},
-    )
-    workflow.initialize()
-    return workflow
 
 
 class Turns:
@@ -151,17 +133,9 @@ def usual_trainer(workflow: ConfigWorkflow, dataset_dir: str, workers: int) -> S
 
 def run_bare(workflow: ConfigWorkflow, turns: Turns) -> NoReturn:
     """Forward, loss, backward, clipping, step, on a batch that stays where it is."""
-    content = workflow.parser.get_parsed_content
-    network, loss, inferer = content("network"), content("loss"), content("train::inferer")
-    optimizer = torch.optim.Adam(network.parameters(), lr=1e-4)
-    batch = next(iter(content("train::dataloader")))
-    image, target = PrepareWeightedBatch()(batch, content("device"))
-    network.train()
+    step = bare_step(workflow)
     while True:
-        optimizer.zero_grad(set_to_none=True)
-        loss(inferer(image, network), *target).backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), content("clip_norm"))
-        optimizer.step()
+        step()
         turns()
 
 

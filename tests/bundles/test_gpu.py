@@ -60,7 +60,8 @@ def test_the_shipped_weights_give_what_they_give_on_a_cpu(image):
 
 
 def test_predicting_a_file_gives_what_the_inferer_gives_and_a_region_is_its_part(folder, image, tmp_path):
-    pytest.importorskip("zarr", reason="needs the extra `large`")
+    for package in ("zarr", "distributed"):
+        pytest.importorskip(package, reason="needs the extra `large`")
     file, given = folder / "train-volume.tif", {"device": DEVICE, "progress": False}
     whole, part = tmp_path / "whole.tif", tmp_path / "part.tif"
     predict(file, whole, COMPACT, {"tile": 96}, **given)
@@ -89,7 +90,8 @@ def test_an_iteration_waits_only_where_the_loss_is_read(folder, tmp_path):
         torch.cuda.set_sync_debug_mode("default")
 
 
-def test_a_run_that_goes_on_ends_like_one_that_was_not_stopped(folder, tmp_path):
+def test_a_run_that_goes_on_ends_like_one_that_was_not_stopped(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS has no deterministic algorithms
     torch.use_deterministic_algorithms(True, warn_only=True)
     try:
         straight = weights(folder, tmp_path / "a", 2)

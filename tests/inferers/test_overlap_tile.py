@@ -6,6 +6,7 @@ from monai.inferers import SlidingWindowInferer
 
 from monai_unet.geometry import ValidGeometry
 from monai_unet.inferers import OverlapTileInferer
+from monai_unet.inferers.precision import without_tf32
 from monai_unet.inferers.tiling import spans
 from monai_unet.networks import OriginalUNet
 
@@ -166,7 +167,10 @@ def test_a_tile_that_is_no_tile_is_refused(tile):
     ("device", "dtype"),
     [
         *(("cpu", torch.float32), ("cpu", torch.bfloat16)),
-        *(pytest.param("cuda", dtype, marks=pytest.mark.gpu) for dtype in (torch.float32, torch.float16)),
+        *(
+            pytest.param("cuda", dtype, marks=pytest.mark.gpu)
+            for dtype in (torch.float32, torch.bfloat16, torch.float16)
+        ),
     ],
 )
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
@@ -176,7 +180,7 @@ def test_two_tiles_of_one_size_agree_bit_for_bit_where_they_overlap(device, dtyp
     net = OriginalUNet(features=(8, 16, 32), normalisation="weights").eval().to(device, memory_format=layout)
     image = random_image(1, 1, 200, 220).float().to(device)
     places = [(0, 0), (4, 0), (0, 8), (12, 20), (56, 40)]
-    with torch.no_grad(), torch.autocast(device, dtype, enabled=dtype != torch.float32):
+    with torch.no_grad(), without_tf32(), torch.autocast(device, dtype, enabled=dtype != torch.float32):
         tiles = [net(image[..., y : y + 140, x : x + 140]) for y, x in places]
     whole = torch.full((1, 2, 200, 220), float("nan"), device=device)
     for (y, x), tile in zip(places, tiles, strict=True):
