@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+import ignite.distributed as idist
 import torch
 from torch import nn
 
@@ -15,14 +16,19 @@ logger = logging.getLogger(__name__)
 def with_graph(network: nn.Module, step: str, device: str | torch.device) -> nn.Module:
     """The network as the trainer is to call it: `network` itself, or with step "graph" a `GraphedNetwork`.
 
-    Anywhere but on CUDA, "graph" is said to do nothing.
+    Anywhere but on CUDA, and in each of several processes, "graph" is said to do nothing.
     """
     if step != "graph":
         return network
     if torch.device(device).type != "cuda":
-        logger.warning(f"--step graph needs CUDA and does nothing on {device}")
-        return network
-    return GraphedNetwork(network)
+        reason = f"needs CUDA and does nothing on {device}"
+    elif idist.get_world_size() > 1:  # which exchange gradients while they are computed
+        reason = f"is for one process and does nothing in {idist.get_world_size()}"
+    else:
+        return GraphedNetwork(network)
+    if idist.get_rank() == 0:
+        logger.warning(f"--step graph {reason}")
+    return network
 
 
 class GraphedNetwork(nn.Module):
@@ -31,6 +37,9 @@ class GraphedNetwork(nn.Module):
     At a batch of one tile a GPU waits for the program most of the time, which launches a kernel after the other. Other
     sizes than that of the first batch, as the last batch of an epoch may have, and evaluation go through the network as
     it is; so does everything when it cannot be recorded, which is said once.
+
+    The gradients of a replay lie where those of the last one did, so set them to None between two steps: a step that
+    sets them to 0 and adds would add them to themselves. The recording takes no random numbers from the run.
 
     Args:
         network: shares its parameters, by the same names without "network.".
@@ -58,8 +67,11 @@ class GraphedNetwork(nn.Module):
         kind = image.device.type
         try:
             # in the type that the trainer computes in, whose casts are recorded too instead of cached
-            with torch.autocast(
-                kind, torch.get_autocast_dtype(kind), enabled=torch.is_autocast_enabled(kind), cache_enabled=False
+            with (
+                torch.random.fork_rng([image.device] if image.is_cuda else []),
+                torch.autocast(
+                    kind, torch.get_autocast_dtype(kind), enabled=torch.is_autocast_enabled(kind), cache_enabled=False
+                ),
             ):
                 # of a wrapper, as the forward of what is given here is replaced
                 recorded: Any = torch.cuda.make_graphed_callables(_Call(self.network).train(), (image.clone(),))

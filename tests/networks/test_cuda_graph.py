@@ -3,7 +3,7 @@ import logging
 import pytest
 import torch
 
-from monai_unet.networks import OriginalUNet
+from monai_unet.networks import OriginalUNet, cuda_graph
 from monai_unet.networks.cuda_graph import GraphedNetwork, with_graph
 
 IMAGE = torch.rand(2, 1, 44, 44, generator=torch.Generator().manual_seed(0))
@@ -24,6 +24,15 @@ def test_on_another_device_nothing_is_recorded_and_that_is_said(caplog):
     net = network()
     assert with_graph(net, "graph", "cpu") is net
     assert "--step graph needs CUDA and does nothing on cpu" in caplog.text
+
+
+def test_several_processes_are_told_by_the_first_that_nothing_is_recorded(monkeypatch, caplog):
+    monkeypatch.setattr(cuda_graph.idist, "get_world_size", lambda: 2)
+    net = network()
+    assert with_graph(net, "graph", "cuda") is net
+    monkeypatch.setattr(cuda_graph.idist, "get_rank", lambda: 1)
+    assert with_graph(net, "graph", "cuda") is net
+    assert caplog.messages == ["--step graph is for one process and does nothing in 2"]
 
 
 def test_on_cuda_it_is_recorded():
@@ -65,6 +74,18 @@ def test_only_training_batches_of_the_first_size_are_replayed(monkeypatch, caplo
     graphed.eval()(IMAGE)
     assert recorded == [2, 2]
     assert "forward and backward of 2 tiles run as CUDA graphs" in caplog.text
+
+
+def test_a_recording_takes_no_random_numbers_from_the_run(monkeypatch):
+    def record(network, images):
+        torch.rand(3)
+        return network
+
+    monkeypatch.setattr(torch.cuda, "make_graphed_callables", record)
+    graphed = GraphedNetwork(network()).train()
+    before = torch.get_rng_state()
+    graphed(IMAGE)
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_it_shares_the_parameters_and_their_names():
