@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from monai.data import CacheDataset
+from monai.data import CacheDataset, get_track_meta, set_track_meta
 from scipy import ndimage
 
 from monai_unet.data.labels import cells_of, check_values, class_map, known_values, mask_background, whole_labels
@@ -166,3 +166,12 @@ class SectionDataset(CacheDataset):
             raise ValueError("the data set is empty: no files, or no sections chosen")
         # copy_cache: the random transforms never write into what they are given
         super().__init__(chosen, transform, progress=progress, copy_cache=False, num_workers=None)
+
+    def _transform(self, index: int) -> Any:
+        """As in MONAI, but random transforms get and give plain tensors: each operation on a MetaTensor costs time."""
+        tracked = get_track_meta()
+        set_track_meta(False)
+        try:
+            return super()._transform(index)
+        finally:
+            set_track_meta(tracked)

@@ -14,7 +14,7 @@ class TrainingProgress:
     """A bar over the whole run, with the loss and the time left.
 
     Args:
-        interval: iterations between two readings of the loss, as each waits for the device.
+        interval: iterations between two losses that are shown, as reading one waits for the device; see `LossOutput`.
     """
 
     def __init__(self, interval: int = 10) -> None:

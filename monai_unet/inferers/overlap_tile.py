@@ -11,7 +11,7 @@ from monai.inferers import Inferer
 from tqdm import tqdm
 
 from monai_unet.geometry import ValidGeometry
-from monai_unet.inferers.precision import check_result
+from monai_unet.inferers.precision import autocast, check_result
 from monai_unet.inferers.rotations import check_rotations, mean_over_rotations
 from monai_unet.inferers.tiling import choose_tile, crop_to_tile, free_memory, read_mirrored, spans, tiles
 from monai_unet.memory import parse_memory
@@ -131,7 +131,7 @@ class OverlapTileInferer(Inferer):
         for group in tqdm(groups, unit="batch", disable=not self.progress):
             patches = [read_mirrored(_reader(image[b : b + 1]), sizes, tile).to(sw_device) for b, tile in group]
             patches += patches[-1:] * (batch - len(group))  # other sizes of a batch would round differently too
-            with torch.autocast(sw_device.type, self.amp_dtype, enabled=self.amp_dtype not in (None, torch.float32)):
+            with autocast(sw_device, self.amp_dtype):
                 whole = mean_over_rotations(
                     lambda patch: network(patch, *args, **kwargs), torch.cat(patches), self.rotations
                 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -48,6 +48,17 @@ def allow_tf32(precision: str) -> None:
     torch.backends.cudnn.allow_tf32 = precision != "float32"
 
 
+def autocast(device: str | torch.device, dtype: torch.dtype | None) -> AbstractContextManager[Any]:
+    """Let convolutions compute in another type; with float32 or None in that of their inputs.
+
+    Those need no autocast, so they work on devices that have none, as Apple's GPUs before PyTorch 2.5.
+    """
+    kind, lower = torch.device(device).type, dtype not in (None, torch.float32)
+    if not lower and not torch.amp.is_autocast_available(kind):
+        return nullcontext()
+    return torch.autocast(kind, dtype, enabled=lower)
+
+
 @contextmanager
 def without_tf32() -> Iterator[None]:
     """Compute float32 convolutions in full; neighbouring tiles would agree to 1e-3 only with TF32."""
@@ -88,5 +99,5 @@ class AutocastInferer(SimpleInferer):
         self, inputs: torch.Tensor, network: Callable[..., torch.Tensor], *args: Any, **kwargs: Any
     ) -> torch.Tensor:
         """What the network gives, in the type it computed in."""
-        with torch.autocast(inputs.device.type, self.dtype, enabled=self.dtype != torch.float32):
+        with autocast(inputs.device, self.dtype):
             return super().__call__(inputs, network, *args, **kwargs)

@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-from monai_unet.inferers.precision import check_result, compute_dtype
+from monai_unet.inferers.precision import autocast, check_result, compute_dtype
 from monai_unet.inferers.rotations import mean_over_rotations
 from monai_unet.inferers.softmax import softmax_of_pixels
 from monai_unet.inferers.tiling import Span, crop_to_tile, read_mirrored, spans
@@ -19,6 +19,7 @@ from monai_unet.io.zarr_store import PredictionStore
 from monai_unet.malloc import give_freed_blocks_back
 from monai_unet.prediction.load import load_model
 from monai_unet.prediction.model import Model
+from monai_unet.to_device import to_device
 from monai_unet.transforms.check_image import check_range
 
 # one tile at a time in the network; the other threads of a worker read and write meanwhile
@@ -73,12 +74,10 @@ def predict_chunk(job: Job, index: tuple[int, ...]) -> None:
     flat = model.spatial_dims == 2
     patch = patch[:, 0] if flat else patch  # the section of a 2-D network
     geometry_tile = tile[-model.spatial_dims :]
-    dtype, kind = compute_dtype(model.precision, job.device), torch.device(job.device).type
-    if kind == "cuda":
-        patch = patch.pin_memory()  # else the copy would wait until the GPU has done the tiles before this one
-    low = torch.autocast(kind, dtype, enabled=dtype != torch.float32)
-    with _COMPUTING, torch.inference_mode(), low:
-        logits = mean_over_rotations(model.network, patch[None].to(job.device, non_blocking=True), model.rotations)
+    dtype = compute_dtype(model.precision, job.device)
+    patch = to_device(patch[None], job.device)
+    with _COMPUTING, torch.inference_mode(), autocast(job.device, dtype):
+        logits = mean_over_rotations(model.network, patch, model.rotations)
         probability = softmax_of_pixels(crop_to_tile(logits, geometry_tile, model.geometry).float())[0]
     probability = probability.cpu()  # a GPU is waited for here, while another thread gives it the next tile
     check_result(probability)

@@ -3,6 +3,7 @@
 from monai_unet.transforms.check_image import CheckImaged
 from monai_unet.transforms.decoding import Decoded, Decoding
 from monai_unet.transforms.elastic import RandElasticTiled, displacement_field
+from monai_unet.transforms.grey_values import RandBlurd, RandGammad, RandNoised
 from monai_unet.transforms.instances import (
     label_blocks,
     label_instances,
@@ -18,7 +19,10 @@ __all__ = [
     "Decoded",
     "Decoding",
     "ObjectDistancesd",
+    "RandBlurd",
     "RandElasticTiled",
+    "RandGammad",
+    "RandNoised",
     "SeparateCellsd",
     "WeightMap",
     "WeightMapd",

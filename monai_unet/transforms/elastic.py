@@ -15,6 +15,7 @@ from monai.utils import ensure_tuple_rep
 from torch.nn.functional import grid_sample, interpolate, pad
 
 from monai_unet.geometry import mirror
+from monai_unet.to_device import to_device
 
 
 def displacement_field(
@@ -40,8 +41,7 @@ def displacement_field(
     if affine is not None:
         terms[:, -2, -1], terms[:, -1, -2], terms[:, -1, -1] = affine.unbind(1)
     rows, columns = (_terms(n, pixels, device) for n, pixels in zip(nodes.shape[1:], size, strict=True))
-    # non_blocking: a few numbers, for which the program need not wait until a GPU has done what it is at
-    return rows @ terms.to(device, non_blocking=True) @ columns.T
+    return rows @ to_device(terms, device) @ columns.T
 
 
 @lru_cache(maxsize=16)
@@ -169,8 +169,7 @@ class RandElasticTiled(Rand2DElasticd):
             for _, size in keys
             for start, n, reverse in zip(self._start, section_size, backwards, strict=True)
         ]
-        # one copy, and non_blocking: the program need not wait until a GPU has done what it is at
-        placed = torch.from_numpy(np.concatenate(indices)).to(torch.as_tensor(d[keys[0][0]]).device, non_blocking=True)
+        placed = to_device(torch.from_numpy(np.concatenate(indices)), torch.as_tensor(d[keys[0][0]]).device)  # one copy
         parts = iter(placed.split([len(index) for index in indices]))
         tiles = {}
         for key, _ in keys:

@@ -106,3 +106,14 @@ def test_a_graph_trains_as_the_program_does(folder, tmp_path):
     graph = weights(folder, tmp_path / "graph", 2, precision="float32", dropout=0.0, step="graph")
     for name in eager:
         assert torch.allclose(graph[name], eager[name], atol=2e-3), name
+
+
+def test_a_graph_that_goes_on_draws_what_it_would_have_drawn(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        straight = weights(folder, tmp_path / "a", 2, step="graph", dropout=0.5)
+        resumed = weights(folder, tmp_path / "b", 1, 2, step="graph", dropout=0.5)
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert all(torch.equal(straight[name], resumed[name]) for name in straight)

@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 import tifffile
 import torch
-from monai.transforms import Lambda
+from monai.data import MetaTensor, get_track_meta
+from monai.transforms import Compose, DeleteItemsd, EnsureTyped, Lambda, RandShiftIntensityd
 
 from monai_unet.data.sections import (
     SectionDataset,
@@ -74,6 +75,20 @@ def test_what_is_not_random_is_computed_once(files):
     dataset = SectionDataset([files], Lambda(count))
     assert [dataset[0]["name"], dataset[0]["name"]] == ["image.tif section 0"] * 2
     assert len(calls) == 3
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_random_transforms_give_plain_tensors_and_leave_monais_setting_as_it_was(files, fails):
+    plain = EnsureTyped("image", track_meta=False)
+    shift = RandShiftIntensityd("image", offsets=0.1, prob=1.0)
+    assert isinstance(shift(plain({"image": torch.zeros(1, 2)}))["image"], MetaTensor)  # by itself
+    dataset = SectionDataset([files], Compose([plain, *([DeleteItemsd("image")] if fails else []), shift]))
+    if fails:
+        with pytest.raises(RuntimeError):
+            dataset[0]
+    else:
+        assert type(dataset[0]["image"]) is torch.Tensor
+    assert get_track_meta()
 
 
 def test_labels_with_more_than_two_values_are_refused_by_name(tmp_path, files):

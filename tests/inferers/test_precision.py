@@ -16,6 +16,18 @@ def test_bfloat16_is_what_a_convolution_then_computes_in():
     assert torch.equal(AutocastInferer(torch.float32)(image, convolve), image)
 
 
+def test_single_precision_needs_no_autocast_where_a_device_has_none():
+    image = torch.rand(1, 1, 4, 4, device="meta")
+    with pytest.raises(RuntimeError, match="unsupported autocast device_type 'meta'"):
+        AutocastInferer(torch.bfloat16)(image, convolve)
+    assert AutocastInferer(torch.float32)(image, lambda x: x * 2).dtype == torch.float32
+
+
+def test_single_precision_is_computed_within_a_wider_autocast_too():
+    with torch.autocast("cpu", torch.bfloat16):
+        assert AutocastInferer(torch.float32)(torch.rand(1, 1, 4, 4), convolve).dtype == torch.float32
+
+
 @pytest.mark.parametrize(("amx", "expected"), [(True, torch.bfloat16), (False, torch.float32)])
 def test_a_processor_with_matrix_units_computes_in_bfloat16(monkeypatch, amx, expected):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": amx}, raising=False)

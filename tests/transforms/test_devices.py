@@ -5,10 +5,14 @@ The meta device stands for it: operations run without values, and each can be lo
 
 import pytest
 import torch
-from monai.transforms import Compose, RandScaleIntensityd, RandShiftIntensityd
+from bundle_runs import REPOSITORY
+from monai.bundle import ConfigParser
+from monai.transforms import RandomizableTrait
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from monai_unet.losses import WeightedCrossEntropyLoss
+from monai_unet import to_device
+from monai_unet.inferers import AutocastInferer
+from monai_unet.losses import PrepareWeightedBatch, WeightedCrossEntropyLoss
 from monai_unet.networks import OriginalUNet
 from monai_unet.transforms import RandElasticTiled
 
@@ -28,8 +32,7 @@ class Watched(TorchDispatchMode):
         tensors = [each for each in (found if isinstance(found, tuple | list) else [found]) if torch.is_tensor(each)]
         name, on_device = str(func), [each for each in tensors if each.device.type == "meta"]
         self.seen += len(on_device)
-        comes = any(torch.is_tensor(each) and each.device.type == "cpu" and each.dim() > 0 for each in args)
-        if name.startswith(("aten._to_copy", "aten.copy_")) and on_device and comes and not _non_blocking(args, kwargs):
+        if name.startswith(("aten._to_copy", "aten.copy_")) and on_device and not _follows(args, kwargs):
             self.waits.append(name)
         if name.startswith(("aten._local_scalar_dense", "aten.nonzero")) and args[0].device.type == "meta":
             self.waits.append(name)
@@ -37,48 +40,67 @@ class Watched(TorchDispatchMode):
         return found
 
 
-def _non_blocking(args, kwargs):
-    return kwargs.get("non_blocking", args[2] if len(args) > 2 else False)
+def _follows(args, kwargs):
+    """Whether a copy to the device is of pinned memory and not waited for; those on the device need no waiting."""
+    (source,) = [each for each in args if torch.is_tensor(each)][-1:]
+    non_blocking = kwargs.get("non_blocking", args[2] if len(args) > 2 else False)
+    return source.device.type == "meta" or (non_blocking and getattr(source, "pinned", False))
 
 
-def test_it_sees_a_wait_and_a_double():
+@pytest.fixture
+def gpu(monkeypatch):
+    """The meta device, as if it were CUDA."""
+    pin, seeded = torch.Tensor.clone, torch.Generator
+
+    def pinned(tensor):
+        copy = pin(tensor)
+        copy.pinned = True
+        return copy
+
+    monkeypatch.setattr(to_device, "_FOLLOWING", {"meta"})
+    monkeypatch.setattr(torch.Tensor, "pin_memory", pinned)
+    monkeypatch.setattr(torch, "Generator", lambda device: seeded())
+    return torch.device("meta")
+
+
+def test_it_sees_a_wait_and_a_double(gpu):
     with Watched() as watched:
-        torch.ones(3).to("meta")
-        torch.ones(3, dtype=torch.float64).to("meta", non_blocking=True)
-    assert watched.waits == ["aten._to_copy.default"]
+        torch.ones(3).to(gpu)
+        torch.ones(3).to(gpu, non_blocking=True)
+        to_device.to_device(torch.ones(3), gpu)
+        to_device.to_device(torch.ones(3, dtype=torch.float64), gpu)
+        torch.ones(3, device=gpu) + 1
+    assert watched.waits == ["aten._to_copy.default"] * 2
     assert watched.doubles
+    with pytest.raises(RuntimeError, match="meta"):  # which has no values to wait for
+        float(torch.ones((), device=gpu))
 
 
-@pytest.mark.parametrize("prob", [0.0, 1.0])
-def test_an_iteration_never_waits_for_the_device(prob):
-    transform = Compose(
-        [
-            RandElasticTiled(
-                *(KEYS, [60, 20, 20]),
-                prob=prob,
-                rotate_range=0.3,
-                scale_range=(-0.1, 0.1),
-                quarter_turns=True,
-                flip_prob=0.5,
-                mode=["bicubic", "nearest", "bilinear"],
-            ),
-            RandScaleIntensityd("image", factors=0.4, prob=1.0),
-            RandShiftIntensityd("image", offsets=0.5, prob=1.0),
-        ]
-    )
+@pytest.mark.parametrize("bundle", ["isbi", "dic_hela"])
+def test_an_iteration_never_waits_for_the_device(gpu, bundle):
+    parser = ConfigParser()
+    parser.read_config(REPOSITORY / "bundles" / bundle / "configs" / "train.json")
+    parser.update({"tile": 20, "features": [2, 3, 4], "device": "cpu", "dataset_dir": ".", "bundle_root": "."})
+    parser.get_parsed_content("imports")
+    transform = parser.get_parsed_content("train::preprocessing")
+    first = transform.get_index_of_first(lambda each: isinstance(each, RandomizableTrait))
+    assert isinstance(transform.transforms[first], RandElasticTiled)
+    assert len(transform.transforms) - first == (3 if bundle == "isbi" else 6)
     transform.set_random_state(0)
-    section = {key: torch.zeros(1, 50, 40, device="meta") for key in KEYS}
-    network = OriginalUNet(features=(2, 3, 4), normalisation="weights").to("meta").train()
+    section = {key: torch.zeros(1, 70, 60, device=gpu) for key in KEYS}
+    network = OriginalUNet(features=(2, 3, 4), normalisation="weights").to(gpu).train()
     optimizer = torch.optim.Adam(network.parameters())
-    transform(section)  # what is kept from the first tile on is copied here
+    for _ in range(9):
+        transform(section, start=first)  # what is kept from the first tiles on is copied here
     with Watched() as watched:
-        for _ in range(4):
-            tile = transform(section)
-            logits = network(tile["image"][None])
-            WeightedCrossEntropyLoss()(logits, tile["label"][None], tile["weight"][None]).backward()
+        for _ in range(12):
+            tile = transform(section, start=first)
+            image, (label, weight) = PrepareWeightedBatch()({key: tile[key][None] for key in KEYS}, gpu)
+            logits = AutocastInferer(torch.float32)(image, network)
+            WeightedCrossEntropyLoss()(logits, label, weight).backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimizer.step()
             optimizer.zero_grad()
-    assert watched.seen > 100
+    assert watched.seen > 1000
     assert watched.waits == []
     assert watched.doubles == []
