@@ -22,6 +22,7 @@ from monai_unet.inferers import OverlapTileInferer
 from monai_unet.io import read_stack
 from monai_unet.label.annotations import outlines, read_annotations, write_annotations
 from monai_unet.label.app_folder import make_app
+from monai_unet.networks import fold
 from monai_unet.prediction.load import bundle_parser
 from monai_unet.transforms import label_instances, watershed_instances
 
@@ -144,6 +145,7 @@ class Server:
         parser = bundle_parser(str(self.app / "model" / model))
         network = parser.get_parsed_content("network_def").eval()
         network.load_state_dict(self.weights(model))
+        network = fold(network).to(memory_format=torch.channels_last)  # else a pixel at the threshold falls otherwise
         mean, std = parser.get_parsed_content("image_mean"), parser.get_parsed_content("image_std")
         with torch.no_grad():
             batch = (torch.from_numpy(array.astype(np.float32))[:, None] - mean) / std
