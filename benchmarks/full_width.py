@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _isbi_runs import BUNDLE, THRESHOLDS
+from _bundle_step import bundle
+from _isbi_runs import THRESHOLDS
 from _measure import publish, where_it_ran
 
 GREY = {"gamma": 0.3, "noise": 0.1, "blur": 1.0}
@@ -79,7 +80,6 @@ def train(args: argparse.Namespace) -> None:
     """Train and score the arms, one after the other."""
     import torch
     from ignite.handlers import EMAHandler
-    from monai.bundle import ConfigWorkflow
 
     from monai_unet.data.sections import read_labelled_sections
 
@@ -88,17 +88,12 @@ def train(args: argparse.Namespace) -> None:
     trained, unseen = sections_of(args.train), sections_of(args.score)
     for arm in args.arms:
         with tempfile.TemporaryDirectory() as folder:
-            workflow = ConfigWorkflow(
-                str(BUNDLE / "configs" / "train.json"),
-                workflow_type="train",
-                logging_file=False,
-                bundle_root=str(BUNDLE),
-                dataset_dir=str(args.dataset_dir),
-                ckpt_dir=folder,
-                output_dir=folder,
+            workflow = bundle(
+                str(args.dataset_dir),
+                folder,
+                args.epochs,
                 device="cpu",
                 features=args.features,
-                epochs=args.epochs,
                 val_interval=args.epochs,
                 batch_size=args.batch_size,
                 seed=args.seed,
@@ -106,7 +101,6 @@ def train(args: argparse.Namespace) -> None:
                 validation=unseen[:1],
                 **ARMS[arm],
             )
-            workflow.initialize()
             network = workflow.parser.get_parsed_content("network")
             trainer = workflow.parser.get_parsed_content("train::trainer")
             average = EMAHandler(network, momentum=AVERAGE)

@@ -78,16 +78,20 @@ def test_an_iteration_waits_only_where_the_loss_is_read(folder, tmp_path):
     training = run(folder, tmp_path, epochs=20, val_interval=20)
     trainer = training.parser.get_parsed_content("train::trainer")
 
+    watched = []
+
     def watch(engine):
         reads = (engine.state.iteration + 1) % 10 == 0
-        watched = 5 < engine.state.iteration < 95 and not reads
-        torch.cuda.set_sync_debug_mode("error" if watched else "default")
+        watching = 5 < engine.state.iteration < 95 and not reads
+        torch.cuda.set_sync_debug_mode("error" if watching else "default")
+        watched.extend([engine.state.iteration] if watching else [])
 
     trainer.add_event_handler(Events.ITERATION_COMPLETED, watch)
     try:
         training.run()
     finally:
         torch.cuda.set_sync_debug_mode("default")
+    assert len(watched) == 80, "each of these would have raised an error where it waits"
 
 
 def test_a_run_that_goes_on_ends_like_one_that_was_not_stopped(folder, tmp_path, monkeypatch):
