@@ -67,6 +67,7 @@ class ImageInfo:
             numbers are what `read` returns: right for labels, but no grey values.
         channels_in: where the channels of a pixel lie: together in "pixels", or apart in "planes" of a page or in
             "pages" of their own, as sections do: what a file calls its channels may then be sections.
+        channel_names: as the file has them, one for each channel; empty when it does not say.
     """
 
     path: Path
@@ -80,6 +81,7 @@ class ImageInfo:
     affine: np.ndarray | None = None
     colour_table: bool = False
     channels_in: Literal["pixels", "planes", "pages"] = "pixels"
+    channel_names: tuple[str, ...] = ()
 
 
 def sound_spacing(spacing: tuple[float, float, float] | None) -> tuple[float, float, float] | None:
