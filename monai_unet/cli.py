@@ -285,6 +285,15 @@ def _add_new(commands: argparse._SubParsersAction, common: argparse.ArgumentPars
         choices=("instances", "classes"),
         help="what the numbers in the labels are (default: instances where there are more than two, and two classes)",
     )
+    new.add_argument(
+        "--channels",
+        metavar="NAME,...",
+        help="of the images, as DAPI,actin, DAPI=0 (a number in the file) or dapi=*_w1.tif,actin=*_w2.tif (a file "
+        "each) (default: all that the files have)",
+    )
+    new.add_argument(
+        "--pages", choices=("sections", "channels"), help="what the pages of a file are (default: as it says itself)"
+    )
     new.add_argument("--ignore-label", type=_knob("ignore_label"), metavar="N", help="value of unknown pixels")
     new.add_argument("--partly-annotated", metavar="NAME,...", help="images of which only some cells are labelled")
     new.set_defaults(run=_new)
@@ -301,6 +310,8 @@ def _new(args: argparse.Namespace) -> None:
         out=args.out,
         classes=args.classes.split(",") if args.classes else None,
         labels=args.labels,
+        channels=args.channels,
+        pages=args.pages,
         ignore_label=args.ignore_label,
         partly_annotated=args.partly_annotated.split(",") if args.partly_annotated else (),
     )

@@ -19,8 +19,8 @@ def in_the_repository(monkeypatch, pytestconfig):
     [
         ((*PREDICT, "--treshold", "0.9"), "--treshold: .* did you mean threshold"),
         ((*PREDICT, "--thresh", "0.9"), "--thresh: .* did you mean threshold"),
-        ((*PREDICT, "--image-std", "0"), "image_std 0: expected a number, above 0"),
-        ((*PREDICT, "--image_std=0"), "image_std 0: expected a number, above 0"),
+        ((*PREDICT, "--image-std", "0"), "image_std 0: expected a number or a list of numbers, above 0"),
+        ((*PREDICT, "--image_std=0"), "image_std 0: expected a number or a list of numbers, above 0"),
         ((*PREDICT, "--output_dir", "x"), "--output_dir does nothing in predict: leave it out"),
         ((*PREDICT, "--min_size", "5000"), "min_size 5000 applies to instances and does nothing for a probability"),
         ((*PREDICT, "--min-size", "5000"), "min_size 5000 applies to instances and does nothing for a probability"),

@@ -19,8 +19,16 @@ SETTINGS = {
     "cells": {"separation": "gap", "threshold": 0.505, "min_size": 7},
     "cells with a distance": {"separation": "distance", "threshold": 0.9, "seed_depth": 0.002, "min_size": 7},
     "masks": {"threshold": 0.495},
+    "two channels": {
+        "channels": ["dapi", "actin=body"],
+        "image_mean": [120, 90.5],
+        "image_std": [40, 33.25],
+        "separation": "gap",
+        "threshold": 0.05,
+        "min_size": 7,
+    },
 }
-BUNDLES = {"cells": "dic_hela", "cells with a distance": "dic_hela", "masks": "isbi"}
+BUNDLES = {"masks": "isbi"}  # the others are cells
 
 
 class Case(tuple):
@@ -33,13 +41,18 @@ class Case(tuple):
 def case(request, tmp_path_factory):
     """(bundle, folder): two sections, their labels, and an untrained network whose probabilities go both ways."""
     pytest.importorskip("zarr", reason="needs the extra `large`")
-    bundle, folder = REPOSITORY / "bundles" / BUNDLES[request.param], tmp_path_factory.mktemp("doors")
+    bundle, folder = REPOSITORY / "bundles" / BUNDLES.get(request.param, "dic_hela"), tmp_path_factory.mktemp("doors")
     rng = np.random.default_rng(0)
     for part in ("images", "labels"):
         (folder / part).mkdir()
     image = np.kron(rng.integers(60, 190, (2, 12, 15)), np.ones((1, 6, 6))).astype(np.uint8)
     image += rng.integers(0, 9, image.shape, np.uint8)
-    tifffile.imwrite(folder / "images" / "t000.tif", image, photometric="minisblack")
+    if "channels" in SETTINGS[request.param]:  # in another order than the network takes them
+        image = np.stack([image[:, ::-1], image], axis=1)
+        described = {"axes": "ZCYX", "Channel": {"Name": ["body", "dapi"]}}
+        tifffile.imwrite(folder / "images" / "t000.tif", image, ome=True, photometric="minisblack", metadata=described)
+    else:
+        tifffile.imwrite(folder / "images" / "t000.tif", image, photometric="minisblack")
     labels = np.kron(rng.integers(0, 2, (2, 12, 15)), np.ones((1, 6, 6))).astype(np.uint8)
     tifffile.imwrite(folder / "labels" / "t000.tif", labels, photometric="minisblack")
     parser = ConfigParser.load_config_file(bundle / "configs" / "inference.json")
@@ -134,7 +147,8 @@ def test_evaluating_and_its_report_make_the_same(case, inferred):
     (section,) = evaluator.state.output
     decoding = run.parser.get_parsed_content("decoding")
     probability = section["pred"].numpy()
-    assert np.array_equal(decoding.foreground(probability)[0], inferred[0][1])
+    # a section is predicted in a batch of another size, for which some CPUs have kernels that add in another order
+    assert np.abs(decoding.foreground(probability)[0] - inferred[0][1]).max() < 1e-5
     made = section["instances"].numpy()[0] if bundle.name == "dic_hela" else decoding.labels(probability)
     assert np.array_equal(made, inferred[1][1])
     report = run.parser.get_parsed_content("validate::handlers")[1]

@@ -36,7 +36,7 @@ def test_a_knob_allows_its_own_defaults(name):
         ("batch_size", 2.5, "expected a whole number, at least 1"),
         ("seed", -1, "expected a whole number, at least 0"),
         ("seed", 2**32, "at most 4294967295"),
-        ("image_std", 0, "expected a number, above 0"),
+        ("image_std", 0, "expected a number or a list of numbers, above 0"),
         ("image_mean", math.inf, "image_mean inf: expected a number"),
         ("learning_rate", "nan", "learning_rate 'nan': expected a number, at least 0"),
         ("dropout", 1, "expected a number, at least 0, below 1"),

@@ -349,3 +349,17 @@ def test_the_printed_commands_work_as_they_are_from_elsewhere_and_with_spaces_in
         )
         assert done.returncode == 0, done.stderr[-3000:]
     assert (place / "mine" / "output" / "prediction" / "f0_instances.tif").is_file()
+
+
+def test_a_bundle_of_two_channels_trains_evaluates_and_predicts(cells):
+    for path in (cells / "images").iterdir():
+        image = tifffile.imread(path)
+        described = {"axes": "CYX", "Channel": {"Name": ["DAPI", "actin"]}}
+        tifffile.imwrite(path, np.stack([image, 255 - image]), ome=True, photometric="minisblack", metadata=described)
+    bundle = new_bundle("two", cells).folder
+    assert config(bundle, "metadata")["network_data_format"]["inputs"]["image"]["channel_def"] == {
+        "0": "DAPI",
+        "1": "actin",
+    }
+    assert "seg" in train_evaluate_and_predict(bundle)
+    assert len(list((bundle / "output" / "prediction").glob("*_instances.tif"))) == 4

@@ -267,7 +267,7 @@ def test_seg_refuses_what_it_cannot_compare(capsys, cells):
 def test_labels_in_colour_are_refused(capsys, cells):
     tifffile.imwrite("labels.tif", np.stack([cells[0][0].astype(np.uint8)] * 3, -1), photometric="rgb")
     error = fails(capsys, "labels.tif", write("objects.tif", cells[1][0]), "--metric", "seg")
-    assert "labels.tif has the shape (10, 14, 3); expected grey sections" in error
+    assert "labels.tif has 3 channels, sections of (1, 10, 14); expected one number per pixel" in error
 
 
 def test_white_as_zero_is_refused(capsys, maps):

@@ -10,7 +10,9 @@ from typing import Any
 
 from monai_unet.data.isbi2012 import LABELS, VOLUME, check_isbi2012
 from monai_unet.data.split import split_sections
-from monai_unet.io.stack import READ_SUFFIXES, count_sections, list_images, stem
+from monai_unet.io.sources import ONE_CHANNEL, common_part, files_of, in_files, parse_channels
+from monai_unet.io.sources.channels import Channel
+from monai_unet.io.stack import READ_SUFFIXES, count_sections, first_channels, list_images, stem
 
 _SEQUENCE = re.compile(r"\d{2}")
 _FRAME = re.compile(r"\d{2}/t\d{3,4}")
@@ -22,7 +24,10 @@ _LAYOUTS = (
 
 
 def labelled_files(
-    dataset_dir: str | Path, partly_annotated: Sequence[str] = (), truth: str = "both"
+    dataset_dir: str | Path,
+    partly_annotated: Sequence[str] = (),
+    truth: str = "both",
+    channels: str | Sequence[str] = ONE_CHANNEL,
 ) -> list[dict[str, Any]]:
     """The images of a folder that have labels, in order.
 
@@ -35,10 +40,13 @@ def labelled_files(
             truth, are passed over.
         truth: of the challenge's layout, "gold" (`01_GT/SEG`, by experts), "silver" (`01_ST/SEG`, by the challenge's
             best programs), or "both", gold where both exist. The other layouts have one only.
+        channels: of the images, see `monai_unet.io.parse_channels`. Where each lies in a file of its own, as
+            `images/a_w1.tif` and `images/a_w2.tif`, the label is `labels/a.tif`.
 
     Returns:
-        A dictionary per image: `image` and `label`, the paths; `name`; `sequence`, the challenge's "01", "02" and so
-        on, or "" where there are none; and `partly_annotated`.
+        A dictionary per image: `image` and `label`, the paths; `channels`, those of all channels where each has one
+        of its own; `name`; `sequence`, the challenge's "01", "02" and so on, or "" where there are none; and
+        `partly_annotated`.
 
     Raises:
         FileNotFoundError: when the folder is missing or in no such layout, or an image or label has no partner.
@@ -48,7 +56,7 @@ def labelled_files(
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} does not exist; expected a folder in {_LAYOUTS}")
     if (folder / "images").is_dir() and (folder / "labels").is_dir():
-        found = _paired_by_name(folder)
+        found = _paired_by_name(folder, channels)
     elif (folder / VOLUME).is_file() or (folder / LABELS).is_file():
         check_isbi2012(folder)
         found = [
@@ -72,18 +80,25 @@ def labelled_files(
     return [{**pair, "partly_annotated": pair["name"] in partly_annotated} for pair in found]
 
 
-def pair_by_name(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
+def pair_by_name(folder: Path, channels: str | Sequence[str] = ONE_CHANNEL) -> tuple[list[dict[str, Any]], list[str]]:
     """The images in `folder/images` with their labels in `folder/labels`, and what is wrong with the other files.
 
     Returns:
         The pairs, as `labelled_files` has them; and a message for each file without a partner, or with a name that
         another file has too.
     """
+    wanted = parse_channels(channels)
+    images, others = first_channels(list_images(folder / "images"), channels)
     named: dict[str, dict[str, list[str]]] = {part: defaultdict(list) for part in ("images", "labels")}
-    for part, files in named.items():
-        for file in list_images(folder / part):
-            files[stem(file)].append(file)
-    problems = []
+    for file in images:
+        named["images"][_name(file, wanted)].append(file)
+    for file in list_images(folder / "labels"):
+        named["labels"][stem(file)].append(file)
+    patterns = ", ".join(map(str, wanted))
+    problems = [f"{file} is none of the channels {patterns}: its name fits no pattern" for file in others]
+    if in_files(wanted):
+        missing = {file: [part for part in files_of(file, wanted) if not part.is_file()] for file in images}
+        problems += [f"{file} lacks a channel: {parts[0]} does not exist" for file, parts in missing.items() if parts]
     for part, other in (("images", "labels"), ("labels", "images")):
         for name, same in sorted(named[part].items()):
             if len(same) > 1:
@@ -94,15 +109,22 @@ def pair_by_name(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
                     f"{', '.join(READ_SUFFIXES)}"
                 )
     both = sorted(set(named["images"]) & set(named["labels"]))
-    pairs = [
+    pairs: list[dict[str, Any]] = [
         {"image": named["images"][name][0], "label": named["labels"][name][0], "name": name, "sequence": ""}
         for name in both
     ]
+    if in_files(wanted):
+        pairs = [{**pair, "channels": [str(part) for part in files_of(pair["image"], wanted)]} for pair in pairs]
     return pairs, problems
 
 
-def _paired_by_name(folder: Path) -> list[dict[str, Any]]:
-    pairs, problems = pair_by_name(folder)
+def _name(image: str, channels: Sequence[Channel]) -> str:
+    """What an image and its label share: the name without its ending, or what stands for the star of a pattern."""
+    return str(common_part(image, str(channels[0].pattern))) if in_files(channels) else stem(image)
+
+
+def _paired_by_name(folder: Path, channels: str | Sequence[str]) -> list[dict[str, Any]]:
+    pairs, problems = pair_by_name(folder, channels)
     if problems:
         more = f" (and {len(problems) - 1} more files)" if len(problems) > 1 else ""
         raise FileNotFoundError(f"{problems[0]}{more}; each image needs its label: images/a.tif and labels/a.tif")
@@ -145,7 +167,7 @@ def split_files(
         ValueError: when none would train, or a section is in both or does not exist.
     """
     sections = [
-        (index, section) for index, file in enumerate(files) for section in range(count_sections(file["image"]))
+        (index, section) for index, file in enumerate(files) for section in range(count_sections(file["label"]))
     ]
     names = sorted({file["sequence"] for file in files})
     if isinstance(validation, float) and len(names) > 1:
@@ -173,7 +195,8 @@ def _taken(files: Sequence[dict[str, Any]], sections: Sequence[tuple[int, int]])
 def paths(files: Sequence[dict[str, Any]]) -> list[str]:
     """The paths of images and their labels, each once, in the order of the images' paths."""
     ordered = sorted(files, key=lambda file: str(file["image"]))
-    return list(dict.fromkeys(str(file[part]) for file in ordered for part in ("image", "label")))
+    parts = ((file["image"], *file.get("channels", ()), file["label"]) for file in ordered)
+    return list(dict.fromkeys(str(part) for of_file in parts for part in of_file))
 
 
 def named(files: Sequence[dict[str, Any]]) -> str:

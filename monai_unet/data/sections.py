@@ -12,7 +12,7 @@ from monai.data import CacheDataset, get_track_meta, set_track_meta
 from scipy import ndimage
 
 from monai_unet.data.labels import cells_of, check_values, class_map, known_values, mask_background, whole_labels
-from monai_unet.io import read_image, read_onto, read_stack
+from monai_unet.io import ONE_CHANNEL, Pages, open_image, read_onto, read_stack, read_whole
 
 _BESIDE = 6  # pixels around a labelled cell that are known to be background, wherever it lies
 
@@ -26,11 +26,13 @@ def read_labelled_sections(
     partly_annotated: bool = False,
     unknown_rim: int = 0,
     background: int | None = None,
+    channels: str | Sequence[str] = ONE_CHANNEL,
+    pages: Pages | None = None,
 ) -> list[dict[str, torch.Tensor | str]]:
     """The sections of an image file and of the label file that belongs to it.
 
     Args:
-        image: grey image file, as `read_image` reads it.
+        image: image file, as `read_image` reads it.
         label: label file of the same shape.
         instances: True for one integer per cell, 0 for background; False for a map of classes. See
             `monai_unet.data.labels` for what the files may hold.
@@ -40,9 +42,11 @@ def read_labelled_sections(
         unknown_rim: pixels from the image's edge within which cells need not be labelled, as outside the Cell Tracking
             Challenge's field of interest: what is not in a labelled cell or within 6 pixels of one is unknown there.
         background: the value of background in masks, see `background_of`; the smallest of this file when left out.
+        channels: of the image, see `monai_unet.io.open_image`.
+        pages: of the image, see `monai_unet.io.open_image`.
 
     Returns:
-        A dictionary per section: `image` float32 (1, H, W); `label` float32 (1, H, W), the class, 1 inside cells and 0
+        A dictionary per section: `image` float32 (C, H, W); `label` float32 (1, H, W), the class, 1 inside cells and 0
         outside where there are two; `cells` int32 (1, H, W), one integer per cell, which are the 4-connected parts of
         one class in a map of classes; `ignore` uint8 (1, H, W), 1 where the truth is unknown; `name`, the file and the
         section.
@@ -50,7 +54,8 @@ def read_labelled_sections(
     Raises:
         FileNotFoundError, ValueError: when a file cannot be used; the message names it.
     """
-    pixels, labels = read_image(image), whole_labels(read_onto(label, image), label)
+    source = open_image(image, channels, pages)
+    pixels, labels = read_whole(source), whole_labels(read_onto(label, source.info), label)
     known = np.ones(labels.shape, bool) if ignore_label is None else labels != ignore_label
     names = ("background", *(f"class {index}" for index in range(1, num_classes)))
     check_values(known_values(labels, ignore_label), instances, names, label, background)
@@ -61,13 +66,13 @@ def read_labelled_sections(
         ignore = ignore | np.stack([_unlabelled_rim(section, unknown_rim) for section in cells])
     return [
         {
-            "image": torch.from_numpy(pixels[index][None].astype(np.float32)),
+            "image": torch.from_numpy(pixels[:, index].astype(np.float32)),
             "label": torch.from_numpy(classes[index][None].astype(np.float32)),
             "cells": torch.from_numpy(cells[index][None]),
             "ignore": torch.from_numpy(ignore[index][None].astype(np.uint8)),
-            "name": f"{Path(image).name} section {index}" if len(pixels) > 1 else Path(image).name,
+            "name": f"{Path(image).name} section {index}" if len(labels) > 1 else Path(image).name,
         }
-        for index in range(len(pixels))
+        for index in range(len(labels))
     ]
 
 
@@ -126,6 +131,7 @@ class SectionDataset(CacheDataset):
         instances, num_classes, ignore_label, unknown_rim: what the label files hold, see `read_labelled_sections`.
         folder: all labelled files of the folder that `data` is a part of: which value of masks is background is decided
             over all of them, as a part may have no cell. `data` itself when left out.
+        channels, pages: of the images, see `monai_unet.io.open_image`.
         progress: show a bar while the sections are prepared.
 
     Raises:
@@ -142,6 +148,8 @@ class SectionDataset(CacheDataset):
         unknown_rim: int = 0,
         folder: Sequence[Mapping[str, Any]] | None = None,
         progress: bool = False,
+        channels: str | Sequence[str] = ONE_CHANNEL,
+        pages: Pages | None = None,
     ) -> None:
         is_mask = not instances and num_classes == 2
         background = background_of(data if folder is None else folder, ignore_label) if is_mask else None
@@ -156,6 +164,8 @@ class SectionDataset(CacheDataset):
                 files.get("partly_annotated", False),
                 unknown_rim,
                 background,
+                channels,
+                pages,
             )
             indices = files.get("sections", range(len(found)))
             missing = [index for index in indices if not 0 <= index < len(found)]

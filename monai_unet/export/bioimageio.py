@@ -25,6 +25,7 @@ from monai_unet.export import blockwise
 from monai_unet.export.blockwise import BlockwiseUNet
 from monai_unet.export.compare import Difference, difference, noise
 from monai_unet.inferers import OverlapTileInferer
+from monai_unet.io import channel_names
 from monai_unet.networks import original_unet, save_whole, standardised_conv, write_whole
 from monai_unet.prediction.load import bundle_metadata, bundle_parser
 from monai_unet.prediction.model import Model
@@ -39,8 +40,8 @@ _README = """# {name}
 
 ## Input and output
 
-Input: grey values between {low:g} and {high:g}, as they are; the normalisation, (x - {mean:g}) / {std:g}, is part of
-the package. Output: the probability of {classes}, one channel each.
+Input ({channels}): grey values between {low:g} and {high:g}, as they are; the normalisation,
+(x - {mean}) / {std}, is part of the package. Output: the probability of {classes}, one channel each.
 
 The network's context is {margin} pixels a side, and its lattice has a step of {stride} pixels. With the declared halo
 of {halo} pixels, blocks on the lattice are predicted exactly as they are in the whole image. bioimageio.core takes
@@ -90,7 +91,7 @@ def write_bioimageio(model: Model, bundle: str, overrides: str, path: Path, imag
     wrapped = BlockwiseUNet(network, model.rotations).eval()
     test = _test_input(model, wrapped.halo, image)
     with torch.inference_mode():
-        output = wrapped((test - model.mean) / model.std)
+        output = wrapped(model.normalised(test))
     with tempfile.TemporaryDirectory() as name, _quiet():
         folder = Path(name)
         (folder / "LICENSE").write_bytes(licence.read_bytes())
@@ -130,7 +131,7 @@ def check_package(model: Model, path: Path, image: torch.Tensor | None) -> list[
     low, high = model.value_range
     shape = [1, model.in_channels, *odd]
     normalised = noise(shape, model, torch.Generator().manual_seed(1))
-    images = [("random", (normalised * model.std + model.mean).clamp(low, high))]
+    images = [("random", model.grey_values(normalised).clamp(low, high))]
     if image is not None:
         box = [slice(None), slice(None)] + [slice(0, n - 1 + n % 2) for n in image.shape[2:]]
         images.append(("real image", image[tuple(box)]))
@@ -140,7 +141,7 @@ def check_package(model: Model, path: Path, image: torch.Tensor | None) -> list[
             spatial_dims=model.spatial_dims, geometry=model.geometry, rotations=model.rotations
         )
         with torch.inference_mode():
-            expected = inferer((grey - model.mean) / model.std, model.network).softmax(1)
+            expected = inferer(model.normalised(grey), model.network).softmax(1)
         for weights in ("torchscript", "pytorch_state_dict"):
             whole = predict_with_core(path, grey, weights, in_blocks=False)
             found.append(difference(f"{what}, {weights}, whole", grey.shape, expected, whole))
@@ -195,22 +196,18 @@ def _description(model: Model, wrapped: BlockwiseUNet, bundle: str, overrides: s
     letters = "zyx"[3 - model.spatial_dims :]
     size = v0_5.ParameterizedSize(min=2 * wrapped.halo + wrapped.stride, step=wrapped.stride)
     batch = v0_5.BatchAxis()
-    grey = [f"channel{index}" for index in range(model.in_channels)]
+    names: list[str] = [v0_5.Identifier(_identifier(name)) for name in channel_names(model.channels)]
     inputs = v0_5.InputTensorDescr(
         id=v0_5.TensorId("image"),
         description="grey values as they are",
         axes=[
             batch,
-            v0_5.ChannelAxis(channel_names=[v0_5.Identifier(name) for name in grey]),
+            v0_5.ChannelAxis(channel_names=names),
             *(v0_5.SpaceInputAxis(id=v0_5.AxisId(letter), size=size, concatenable=True) for letter in letters),
         ],
         data=v0_5.IntervalOrRatioDataDescr(type="float32", range=model.value_range),
         test_tensor=FileDescr(source=folder / "test_input.npy"),
-        preprocessing=[
-            v0_5.FixedZeroMeanUnitVarianceDescr(
-                kwargs=v0_5.FixedZeroMeanUnitVarianceKwargs(mean=model.mean, std=model.std)
-            )
-        ],
+        preprocessing=[v0_5.FixedZeroMeanUnitVarianceDescr(kwargs=_normalisation(model))],
         # said in full: bioimageio.spec 0.5.12 leaves defaults out, and reads `pad: {}` as padding with zeros
         pad=v0_5.ReflectPadding(mode="reflect"),
     )
@@ -300,6 +297,20 @@ def _architecture() -> str:
     return "\n".join(lines) + "\n"
 
 
+def _normalisation(model: Model) -> Any:
+    """Of all channels alike, or of each by itself."""
+    from bioimageio.spec.model import v0_5
+
+    if isinstance(model.mean, tuple) or isinstance(model.std, tuple):
+        mean, std = (np.broadcast_to(value, model.in_channels).tolist() for value in (model.mean, model.std))
+        return v0_5.FixedZeroMeanUnitVarianceAlongAxisKwargs(axis=v0_5.AxisId("channel"), mean=mean, std=std)
+    return v0_5.FixedZeroMeanUnitVarianceKwargs(mean=model.mean, std=model.std)
+
+
+def _in_words(value: float | tuple[float, ...]) -> str:
+    return " and ".join(f"{each:g}" for each in value) if isinstance(value, tuple) else f"{value:g}"
+
+
 def _readme(model: Model, wrapped: BlockwiseUNet, bundle: str) -> str:
     metadata = bundle_metadata(bundle)
     card = Path(bundle) / "docs" / "README.md"
@@ -312,8 +323,9 @@ def _readme(model: Model, wrapped: BlockwiseUNet, bundle: str) -> str:
         card="\n\n".join(f"## {part}" for part in kept),
         low=model.value_range[0],
         high=model.value_range[1],
-        mean=model.mean,
-        std=model.std,
+        mean=_in_words(model.mean),
+        std=_in_words(model.std),
+        channels=", ".join(channel_names(model.channels)),
         classes=" and ".join(model.decoding.classes),
         margin=wrapped.margin,
         halo=wrapped.halo,
@@ -330,7 +342,7 @@ def _test_input(model: Model, halo: int, image: torch.Tensor | None) -> torch.Te
     if image is None or min(image.shape[2:]) < 2 * halo + stride:
         shape = [1, model.in_channels, *[-(-wanted // stride) * stride] * model.spatial_dims]
         normalised = noise(shape, model, torch.Generator().manual_seed(0))
-        return normalised * model.std + model.mean
+        return model.grey_values(normalised)
     box: list[slice] = [slice(None), slice(None)]
     for n in image.shape[2:]:
         size = 2 * halo + (min(n, wanted) - 2 * halo) // stride * stride

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 
 from monai_unet.inferers import OverlapTileInferer
-from monai_unet.io.sources import open_image
 from monai_unet.prediction.model import Model
 
 TOLERANCE = 1e-4
@@ -56,7 +55,7 @@ def noise(shape: Sequence[int], model: Model, generator: torch.Generator) -> tor
     """Grey values at random, normalised."""
     low, high = model.value_range
     grey = torch.rand(*shape, generator=generator) * (high - low) + low
-    return (grey - model.mean) / model.std
+    return model.normalised(grey)
 
 
 def real_input(path: str | os.PathLike[str], model: Model) -> torch.Tensor:
@@ -66,9 +65,7 @@ def real_input(path: str | os.PathLike[str], model: Model) -> torch.Tensor:
         ValueError: when the file has other channels than the network takes, or is a picture and the network takes
             volumes.
     """
-    source = open_image(path)
-    if source.info.channels != model.in_channels:
-        raise ValueError(f"{path} has {source.info.channels} channels; the network takes {model.in_channels}")
+    source = model.open_image(path)
     if source.info.ndim < model.spatial_dims:
         raise ValueError(f"{path} is a single picture; the network takes volumes")
     box = []
@@ -114,7 +111,7 @@ def compare_networks(
         for x in random_inputs(model):
             found.append(difference("random", x.shape, predict(x).softmax(1), exported(x).softmax(1)))
         if image is not None:
-            normalised = (image - model.mean) / model.std
+            normalised = model.normalised(image)
             inferer = OverlapTileInferer(
                 tile=16 * model.geometry.stride,
                 spatial_dims=model.spatial_dims,

@@ -40,7 +40,7 @@ class SaveReport:
     """Write `report.html`, and the pictures of every section in full size beside it; attached to an evaluator.
 
     A section is a dictionary in the engine's output; what is not there is taken from its batch. It has `image`
-    (1, H, W); `label` (1, H, W), the class of each pixel; `pred` (C, H, W), probabilities. It may have `cells`
+    (C, H, W); `label` (1, H, W), the class of each pixel; `pred` (C, H, W), probabilities. It may have `cells`
     (1, H, W), one integer per true cell, else they are the 4-connected components of `label`; `instances` (1, H, W),
     one integer per predicted object; `ignore` (1, H, W), not 0 where the truth is unknown; and `name`.
 
@@ -125,7 +125,7 @@ class SaveReport:
             inside = self.decoding.foreground(pred)[0] if len(pred) > 1 else pred[0]
             objects = _compared(cells, self._objects(sample, pred), unknown)
             panels, counts, num_errors = _cells(objects, inside, unknown)
-        panels = {"image": report.grey(image[0]), **panels}
+        panels = {"image": report.colour(image), **panels}
         name = f"section_{index:03d}.png"
         with naming(self.output_dir), written_aside(self.output_dir / "pictures" / name) as temporary:
             temporary.write_bytes(report.png(report.side_by_side(list(panels.values()))))
@@ -138,7 +138,7 @@ class SaveReport:
         if objects is not None:
             errors = _errors_in_words(objects)
             found = _single_cells(title, objects) if self.decoding.objects else []
-            crops = {each.number: _crop(image[0], objects, each.number) for each in report.worst(found)}
+            crops = {each.number: _crop(image, objects, each.number) for each in report.worst(found)}
         section = report.Section(index, title, shown, f"pictures/{name}", counts, errors)
         return _Assessed(section, num_errors, len(pred) if has_classes else 2, has_unknown, found, crops)
 

@@ -9,15 +9,33 @@ from monai_unet.io.fingerprint import fingerprint
 from monai_unet.io.found_values import found_file, found_in_words, found_value, read_found, write_found
 from monai_unet.io.grid import read_onto
 from monai_unet.io.lock import one_writer
-from monai_unet.io.sources import SOURCE_SUFFIXES, Box, ImageInfo, ImageSource, check_finite, open_image, open_source
-from monai_unet.io.stack import READ_SUFFIXES, count_sections, image_files, read_image, read_stack, stem
+from monai_unet.io.sources import (
+    COLOURS,
+    ONE_CHANNEL,
+    SOURCE_SUFFIXES,
+    Box,
+    ImageInfo,
+    ImageSource,
+    Pages,
+    channel_names,
+    check_finite,
+    in_files,
+    open_image,
+    open_source,
+    parse_channels,
+)
+from monai_unet.io.stack import READ_SUFFIXES, count_sections, image_files, read_image, read_stack, read_whole, stem
 
 __all__ = [
+    "COLOURS",
+    "ONE_CHANNEL",
     "READ_SUFFIXES",
     "SOURCE_SUFFIXES",
     "Box",
     "ImageInfo",
     "ImageSource",
+    "Pages",
+    "channel_names",
     "check_finite",
     "count_sections",
     "fingerprint",
@@ -26,13 +44,16 @@ __all__ = [
     "found_in_words",
     "found_value",
     "image_files",
+    "in_files",
     "one_writer",
     "open_image",
     "open_source",
+    "parse_channels",
     "read_found",
     "read_image",
     "read_onto",
     "read_stack",
+    "read_whole",
     "remove_leftovers",
     "stem",
     "write_found",

@@ -13,7 +13,7 @@ from monai_unet.io.stack import read_stack
 _ROUNDING = 0.1  # pixels that two grids may differ by at their corners; single precision leaves a hundredth
 
 
-def read_onto(path: str | os.PathLike[str], reference: str | os.PathLike[str]) -> np.ndarray:
+def read_onto(path: str | os.PathLike[str], reference: str | os.PathLike[str] | ImageInfo) -> np.ndarray:
     """The sections of a file on the grid of another one: labels beside their image, a proposal beside labels.
 
     Where both files have an affine (NIfTI, MetaImage, NRRD), it decides: axes that are swapped or reversed are put
@@ -21,7 +21,7 @@ def read_onto(path: str | os.PathLike[str], reference: str | os.PathLike[str]) -
 
     Args:
         path: see `read_stack`.
-        reference: file whose grid is wanted; its pixels are not read.
+        reference: file whose grid is wanted, or what is known of it; its pixels are not read.
 
     Returns:
         (D, H, W), of the reference.
@@ -30,7 +30,9 @@ def read_onto(path: str | os.PathLike[str], reference: str | os.PathLike[str]) -
         FileNotFoundError, ValueError: when a file cannot be read, its shape differs, or by the affines no pixel of one
             is exactly a pixel of the other; names both.
     """
-    stack, source, target = read_stack(path), open_source(path).info, open_source(reference).info
+    stack, source = read_stack(path), open_source(path).info
+    target = reference if isinstance(reference, ImageInfo) else open_source(reference).info
+    reference = target.path
     if source.affine is not None and target.affine is not None:
         placed = _placed(stack, source, target)
         if placed is None:

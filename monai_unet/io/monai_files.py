@@ -19,9 +19,9 @@ from monai.transforms import SaveImaged
 from monai.utils import ImageMetaKey, MetaKeys, SpaceKeys, convert_data_type, ensure_tuple
 
 from monai_unet.io.atomic import written_aside
-from monai_unet.io.sources import open_source
+from monai_unet.io.sources import ONE_CHANNEL, Pages, open_image
 from monai_unet.io.sources.nifti import NIFTI_UNITS
-from monai_unet.io.stack import READ_SUFFIXES, WRITTEN_BY, read_image, stem
+from monai_unet.io.stack import READ_SUFFIXES, WRITTEN_BY, read_whole, stem
 
 UNIT = "unit"
 """In an image's metadata: of its affine, as NGFF names it."""
@@ -30,12 +30,19 @@ UNIT = "unit"
 class StackReader(ImageReader):
     """`read_image` as a reader of MONAI's: every page of a TIFF, NIfTI, MetaImage and NRRD with their affine, PNG.
 
-    (W, H) of a single picture, (W, H, D) of a stack or volume.
+    (W, H) of a single picture, (W, H, D) of a stack or volume; with the channels as last axis where there are several.
+
+    Args:
+        channels, pages: see `monai_unet.io.sources.open_image`.
 
     Example:
         >>> from monai.transforms import LoadImage
         >>> LoadImage(reader="monai_unet.io.monai_files.StackReader")("train-volume.tif")  # doctest: +SKIP
     """
+
+    def __init__(self, channels: str | Sequence[str] = ONE_CHANNEL, pages: Pages | None = None) -> None:
+        super().__init__()
+        self.channels, self.pages = channels, pages
 
     def verify_suffix(self, filename: Sequence[PathLike] | PathLike) -> bool:
         """Whether `read_image` knows the type."""
@@ -53,18 +60,22 @@ class StackReader(ImageReader):
         return Path(names[0])
 
     def get_data(self, img: Path) -> tuple[np.ndarray, dict]:
-        """The pixels, (W, H) or (W, H, D), and MONAI's metadata."""
-        array = read_image(img).T
-        meta: dict[str, Any] = {MetaKeys.ORIGINAL_CHANNEL_DIM: float("nan")}  # MONAI's sign for "no channel"
-        info = open_source(img).info
-        if info.ndim == 2 or (info.affine is None and array.shape[-1] == 1):
+        """The pixels, (W, H) or (W, H, D), perhaps with channels behind, and MONAI's metadata."""
+        source = open_image(img, self.channels, self.pages)
+        info, array = source.info, read_whole(source).T  # (W, H, D, C)
+        if info.ndim == 2 or (info.affine is None and info.shape[0] == 1):
+            array = array[:, :, 0]
+        shape = array.shape[:-1]
+        meta: dict[str, Any] = {MetaKeys.ORIGINAL_CHANNEL_DIM: -1}
+        if info.channels == 1:
             array = array[..., 0]
+            meta = {MetaKeys.ORIGINAL_CHANNEL_DIM: float("nan")}  # MONAI's sign for "no channel"
         if info.affine is not None:
             meta |= {MetaKeys.AFFINE: info.affine, MetaKeys.ORIGINAL_AFFINE: info.affine}
             meta[MetaKeys.SPACE] = SpaceKeys.RAS
         if info.unit is not None:
             meta[UNIT] = info.unit
-        return array, {**meta, MetaKeys.SPATIAL_SHAPE: np.asarray(array.shape)}
+        return array, {**meta, MetaKeys.SPATIAL_SHAPE: np.asarray(shape)}
 
 
 class TiffWriter(ImageWriter):

@@ -6,19 +6,25 @@ import logging
 import math
 import os
 import re
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from monai_unet.io.sources import ImageInfo, ImageSource, open_image, open_source
-
-_GREY = (
-    "make it grey first: Image > Type > 8-bit in Fiji, or skimage.color.rgb2gray; of several channels save the one "
-    "that shows the cells"
+from monai_unet.io.sources import (
+    ONE_CHANNEL,
+    ImageInfo,
+    ImageSource,
+    Pages,
+    common_part,
+    in_files,
+    is_unsure,
+    open_image,
+    open_source,
+    parse_channels,
 )
-_NUMBERS = "save its numbers as grey values of one channel, not in colours"
 
 WRITTEN_BY = "monai-unet"
 """In the metadata of the files that inference writes."""
@@ -46,58 +52,65 @@ def read_stack(path: str | os.PathLike[str]) -> np.ndarray:
         FileNotFoundError: when there is no such file.
         ValueError: when it cannot be read as grey sections of one size, or holds values that are not finite.
     """
-    return _read(open_source(path), _NUMBERS)
+    source = open_source(path)
+    if source.info.channels != 1:
+        raise ValueError(
+            f"{path} has {source.info.channels} channels, sections of {source.info.shape}; expected one number per "
+            f"pixel: {_to_numbers(source.info)}"
+        )
+    return read_whole(source)[0]
 
 
-def read_image(path: str | Path) -> np.ndarray:
-    """The sections of a grey image file, as `read_stack` has them.
+def read_image(
+    path: str | Path, channels: str | Sequence[str] | None = ONE_CHANNEL, pages: Pages | None = None
+) -> np.ndarray:
+    """The sections of an image file, grey or of several channels.
+
+    Args:
+        path: the file; where each channel lies in a file of its own, that of any of them.
+        channels: see `open_image`.
+        pages: see `open_image`.
+
+    Returns:
+        (C, D, H, W), otherwise as `read_stack` has them.
 
     Raises:
-        ValueError: when the file has a colour table, so that its numbers are no grey values; and as `read_stack`.
+        ValueError: when the file has a colour table, so that its numbers are no grey values, or other channels than
+            were asked for; and as `read_stack`.
     """
-    return _read(open_image(path), _GREY)
+    return read_whole(open_image(path, channels, pages))
 
 
-def _read(source: ImageSource, remedy: str) -> np.ndarray:
-    path = source.path
-    if source.info.channels != 1:
-        shape = (*source.info.shape[source.info.ndim == 2 :], source.info.channels)
-        raise ValueError(
-            f"{path} has the shape {shape}; expected grey sections of one size; {to_one_channel(source.info, remedy)}"
-        )
-    depth, height, width = source.info.shape
-    size = depth * height * width * source.info.dtype.itemsize
+def read_whole(source: ImageSource) -> np.ndarray:
+    """All pixels of an image, (C, D, H, W).
+
+    Raises:
+        ValueError: when it is larger than this machine's memory, is damaged, or holds values that are not finite.
+    """
+    path, (depth, height, width) = source.path, source.info.shape
+    size = source.info.channels * depth * height * width * source.info.dtype.itemsize
     if size > _memory():
         raise ValueError(
             f"{path} has the shape {source.info.shape} and takes {size / 1e9:.1f} GB as a whole; this machine has "
             f"{_memory() / 1e9:.1f} GB. `monai-unet predict` reads it tile by tile; for training, cut it into smaller "
             "files"
         )
-    array = source.read((slice(0, depth), slice(0, height), slice(0, width)))[0]
+    array = source.read((slice(0, depth), slice(0, height), slice(0, width)))
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         bad = int(array.size - np.isfinite(array).sum())
         raise ValueError(f"{path} holds {bad} values that are not finite (NaN or infinite); replace them first")
     return array
 
 
-def to_one_channel(info: ImageInfo, remedy: str) -> str:
-    """What makes sections of an image with several channels, as part of an error.
-
-    ImageJ may call a stack's sections channels, and tifffile takes three or four of them for the planes of a colour
-    image unless it is told otherwise: the mean over such channels would be one over sections.
-
-    Args:
-        info: of the image.
-        remedy: where they are channels.
-    """
-    channels = info.channels
-    if info.channels_in == "pixels" or info.shape[0] > 1:
-        return remedy
-    kind = "the colours of one section" if channels in (3, 4) else "channels of one section"
+def _to_numbers(info: ImageInfo) -> str:
+    """What makes numbers of a file with several channels, for an error."""
+    numbers = "save its numbers as grey values of one channel, not in colours"
+    if not is_unsure(info):
+        return numbers
     return (
-        f"if its {channels} channels are sections, set Image > Properties > Slices to {channels} in Fiji (where it "
-        "opens in colour, after Image > Type > RGB Stack), or save them with tifffile.imwrite(FILE, stack, "
-        f"photometric='minisblack'); if they are {kind}, {remedy}"
+        f"if its {info.channels} channels are sections, set Image > Properties > Slices to {info.channels} in Fiji "
+        "(where it opens in colour, after Image > Type > RGB Stack), or save them with tifffile.imwrite(FILE, stack, "
+        f"photometric='minisblack'); if not, {numbers}"
     )
 
 
@@ -109,13 +122,16 @@ def _memory() -> float:
         return math.inf
 
 
-def image_files(path: str | Path, results_in: str | Path | None = None) -> list[str]:
+def image_files(
+    path: str | Path, results_in: str | Path | None = None, channels: str | Sequence[str] = ONE_CHANNEL
+) -> list[str]:
     """The image files of a folder in the order of their names, or the one file that was named.
 
     Args:
         path: the folder or file.
         results_in: where the results of inference go. If that is the folder itself, results of an earlier run are no
             images.
+        channels: see `parse_channels`; of images in a file a channel, the first one's file is named.
 
     Raises:
         FileNotFoundError: when there is no such folder or file, or no image in the folder.
@@ -129,6 +145,9 @@ def image_files(path: str | Path, results_in: str | Path | None = None) -> list[
     files = list_images(path)
     if results_in is not None and Path(results_in).resolve() == path.resolve():
         files = _without_results(files)
+    files, others = first_channels(files, channels)
+    if others:
+        _say_no_channel(str(path), tuple(Path(file).name for file in others))
     if not files:
         raise FileNotFoundError(f"{path} holds no image; expected {', '.join(READ_SUFFIXES)}")
     stems = [stem(file).lower() for file in files]  # a disk may not tell a.tif from A.tif
@@ -139,6 +158,19 @@ def image_files(path: str | Path, results_in: str | Path | None = None) -> list[
             "them one by one into folders of their own"
         )
     return files
+
+
+def first_channels(files: Sequence[str], channels: str | Sequence[str]) -> tuple[list[str], list[str]]:
+    """The files that stand for an image each, and those that are no channel of any.
+
+    Where each channel lies in a file of its own, the first channel's files stand for the images; all files otherwise.
+    """
+    wanted = parse_channels(channels)
+    if not in_files(wanted):
+        return list(files), []
+    of = [next((n for n, each in enumerate(wanted) if common_part(file, str(each.pattern))), None) for file in files]
+    firsts = [file for file, number in zip(files, of, strict=True) if number == 0]
+    return firsts, [file for file, number in zip(files, of, strict=True) if number is None]
 
 
 def _without_results(files: list[str]) -> list[str]:
@@ -187,6 +219,12 @@ def _say_left_out(folder: str, names: tuple[str, ...]) -> None:
     logger.warning(
         f"left out in {folder}: {', '.join(names[:5])}{more}; images are files that end in {', '.join(READ_SUFFIXES)}"
     )
+
+
+@cache
+def _say_no_channel(folder: str, names: tuple[str, ...]) -> None:
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    logger.warning(f"left out in {folder}: {', '.join(names[:5])}{more}; their names fit no pattern of a channel")
 
 
 def stem(path: str | Path) -> str:

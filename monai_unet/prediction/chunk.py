@@ -13,7 +13,7 @@ from monai_unet.inferers.precision import autocast, check_result, compute_dtype
 from monai_unet.inferers.rotations import mean_over_rotations
 from monai_unet.inferers.softmax import softmax_of_pixels
 from monai_unet.inferers.tiling import Span, crop_to_tile, read_mirrored, spans
-from monai_unet.io.sources import ImageSource, check_finite, open_source
+from monai_unet.io.sources import ImageSource, check_finite
 from monai_unet.io.sources.zarr import import_zarr
 from monai_unet.io.zarr_store import PredictionStore
 from monai_unet.malloc import give_freed_blocks_back
@@ -70,12 +70,12 @@ def predict_chunk(job: Job, index: tuple[int, ...]) -> None:
         check_range(float(block.min()), float(block.max()), source.info.path, model.value_range)
         return torch.from_numpy(block.astype(np.float32))
 
-    patch = (read_mirrored(read, source.info.shape[-len(tile) :], tile) - model.mean) / model.std
+    patch = model.normalised(read_mirrored(read, source.info.shape[-len(tile) :], tile)[None])
     flat = model.spatial_dims == 2
-    patch = patch[:, 0] if flat else patch  # the section of a 2-D network
+    patch = patch[:, :, 0] if flat and patch.ndim == 5 else patch  # the section of a 2-D network
     geometry_tile = tile[-model.spatial_dims :]
     dtype = compute_dtype(model.precision, job.device)
-    patch = to_device(patch[None], job.device)
+    patch = to_device(patch, job.device)
     with _COMPUTING, torch.inference_mode(), autocast(job.device, dtype):
         logits = mean_over_rotations(model.network, patch, model.rotations)
         probability = softmax_of_pixels(crop_to_tile(logits, geometry_tile, model.geometry).float())[0]
@@ -117,5 +117,6 @@ def _opened(job: Job) -> tuple[ImageSource, Model, PredictionStore, list[list[Sp
     import_zarr(job.store).config.set(
         {"threading.max_workers": 1}
     )  # it would decode several chunks at once, and hold them
-    source, model = open_source(job.image), load_model(job.bundle, job.overrides, job.device)
+    model = load_model(job.bundle, job.overrides, job.device)
+    source = model.open_image(job.image)
     return source, model, PredictionStore(job.store), tile_axes(job, source, model)

@@ -20,7 +20,17 @@ SUFFIXES = {"torchscript": (".ts", ".pt"), "onnx": (".onnx",)}
 SETTINGS = "monai_unet.json"
 """Under this name the settings lie in a TorchScript archive, and in the metadata of an ONNX model."""
 
-_SIMPLE = ("spatial_dims", "in_channels", "out_channels", "mean", "std", "rotations", "precision", "bytes_per_pixel")
+_SIMPLE: tuple[str, ...] = (
+    "spatial_dims",
+    "in_channels",
+    "out_channels",
+    "channels",
+    "pages",
+    "mean",
+    "std",
+    "rotations",
+)
+_SIMPLE += ("precision", "bytes_per_pixel")
 
 
 def is_exported(path: str | Path) -> bool:
@@ -63,9 +73,12 @@ def load_exported(path: str | Path, device: str = "cpu") -> Model:
     if not text:
         raise ValueError(f"{path} was not exported by monai-unet: it lacks {SETTINGS}, the settings of its prediction")
     settings: dict[str, Any] = json.loads(text)
-    if "decoding" not in settings:
+    if "decoding" not in settings or "channels" not in settings:
         raise ValueError(f"{path} was exported by an older version of monai-unet: export its bundle again")
     check_rotations(settings["rotations"])
+    simple: dict[str, Any] = {
+        name: tuple(value) if isinstance(value := settings[name], list) else value for name in _SIMPLE
+    }
     geometry = ValidGeometry(settings["depth"], settings["convs_per_block"])
     if isinstance(network, OnnxNetwork):
         network.geometry = geometry
@@ -75,7 +88,7 @@ def load_exported(path: str | Path, device: str = "cpu") -> Model:
         decoding=Decoding(**settings["decoding"]),
         value_range=tuple(settings["value_range"]),
         digest=fingerprint(path),
-        **{name: settings[name] for name in _SIMPLE},
+        **simple,
     )
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from monai_unet.inferers.rotations import check_rotations
-from monai_unet.io import fingerprint
+from monai_unet.io import fingerprint, parse_channels
 from monai_unet.knobs import knobs, nearest
 from monai_unet.networks import fold, load_weights
 from monai_unet.prediction.exported import is_exported, load_exported
@@ -65,6 +65,7 @@ def load_model(bundle: str, overrides: str = "{}", device: str = "cpu") -> Model
             "precision",
         )
     }
+    mean, std = (_frozen(settings[name]) for name in ("image_mean", "image_std"))
     check_rotations(settings["rotations"])
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode() + fingerprint(weights).encode())
     tile = parser.get_parsed_content("tile")
@@ -75,16 +76,22 @@ def load_model(bundle: str, overrides: str = "{}", device: str = "cpu") -> Model
         in_channels=parser.get_parsed_content("network_def::in_channels"),
         out_channels=parser.get_parsed_content("network_def::out_channels"),
         decoding=parser.get_parsed_content("decoding"),
-        mean=settings["image_mean"],
-        std=settings["image_std"],
+        channels=tuple(map(str, parse_channels(parser.get_parsed_content("channels")))),
+        pages=parser.get_parsed_content("pages"),
+        mean=mean,
+        std=std,
         value_range=tuple(parser.get_parsed_content("value_range")),
         rotations=settings["rotations"],
         precision=settings["precision"],
         bytes_per_pixel=network.bytes_per_pixel,
         digest=digest.hexdigest()[:16],
-        tile=tuple(tile) if isinstance(tile, list) else tile,
+        tile=_frozen(tile),
         memory=parser.get_parsed_content("memory"),
     )
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def bundle_parser(bundle: str, overrides: str = "{}", device: str = "cpu") -> ConfigParser:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
+import torch
 from torch import nn
 
 from monai_unet.geometry import ValidGeometry
+from monai_unet.io import ImageSource, Pages, open_image
 from monai_unet.transforms.decoding import Decoding
 
 
@@ -20,7 +23,8 @@ class Model:
         spatial_dims: 2 or 3.
         in_channels, out_channels: of the network.
         decoding: what its output means.
-        mean, std: grey values are normalised by (x - mean) / std.
+        channels, pages: of an image, see `monai_unet.io.open_image`.
+        mean, std: grey values are normalised by (x - mean) / std; one for all channels, or one for each.
         value_range: lowest and highest grey value that this is made for.
         rotations: turned or mirrored versions of a tile that are averaged.
         precision: see `monai_unet.inferers.precision.compute_dtype`.
@@ -36,8 +40,10 @@ class Model:
     in_channels: int
     out_channels: int
     decoding: Decoding
-    mean: float
-    std: float
+    channels: tuple[str, ...]
+    pages: Pages | None
+    mean: float | tuple[float, ...]
+    std: float | tuple[float, ...]
     value_range: tuple[float, float]
     rotations: int
     precision: str
@@ -45,3 +51,21 @@ class Model:
     digest: str
     tile: int | tuple[int, ...] | None = None
     memory: int | str = "2GB"
+
+    def open_image(self, path: str | os.PathLike[str]) -> ImageSource:
+        """An image with the channels that the network takes; errors as `monai_unet.io.open_image` has them."""
+        return open_image(path, self.channels, self.pages)
+
+    def normalised(self, image: torch.Tensor) -> torch.Tensor:
+        """Grey values as the network takes them; (B, C, *size)."""
+        return (image - _by_channel(self.mean, image)) / _by_channel(self.std, image)
+
+    def grey_values(self, normalised: torch.Tensor) -> torch.Tensor:
+        """What `normalised` is made of; (B, C, *size)."""
+        return normalised * _by_channel(self.std, normalised) + _by_channel(self.mean, normalised)
+
+
+def _by_channel(value: float | tuple[float, ...], image: torch.Tensor) -> float | torch.Tensor:
+    if not isinstance(value, tuple):
+        return value
+    return torch.tensor(value, dtype=image.dtype).reshape(-1, *[1] * (image.ndim - 2))

@@ -21,7 +21,7 @@ from monai_unet.inferers.tiling import choose_tile
 from monai_unet.io import one_writer, remove_leftovers
 from monai_unet.io.atomic import discard, scratch_folder
 from monai_unet.io.convert import to_nifti, to_ome_tiff
-from monai_unet.io.sources import ImageSource, open_image
+from monai_unet.io.sources import ImageSource
 from monai_unet.io.sources.zarr import import_zarr
 from monai_unet.io.zarr_store import PredictionStore
 from monai_unet.memory import parse_memory
@@ -74,8 +74,8 @@ def predict(
         min_size: instances of fewer pixels are dropped; the bundle's when left out.
         memory: what a worker process may take, bytes or "2GB"; the bundle's when left out.
         roi: (start, stop) pixels for each axis of (D, H, W) or of (H, W); the result is that part of the whole
-            (bit for bit where the library's kernels do not depend on a pixel's place, as on a CPU), and lies where it
-            lies there.
+            (bit for bit where the library's kernels do not depend on a pixel's place, as on most CPUs), and lies where
+            it lies there.
         workers: processes on this machine; 1 computes in this process.
         scheduler: address of a Dask scheduler whose workers see the same files, in place of `workers`.
         device: where the network computes; when left out, a GPU where there is one.
@@ -104,9 +104,8 @@ def predict(
     bundle = str(Path(bundle).resolve())
     if not is_exported(bundle):
         check_overrides(overrides or {}, bundle, "predict")
-    source, model = open_image(image), load_model(bundle, changes, device)
-    if source.info.channels != model.in_channels:
-        raise ValueError(f"{image} has {source.info.channels} channels; the network takes {model.in_channels}")
+    model = load_model(bundle, changes, device)
+    source = model.open_image(image)
     if source.info.ndim < model.spatial_dims:
         raise ValueError(f"{image} is a single picture; the network takes volumes")
     region = _region(roi, source)

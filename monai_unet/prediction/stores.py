@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from monai_unet.io.convert import identity_of
-from monai_unet.io.sources import ImageInfo, ImageSource
+from monai_unet.io.sources import ONE_CHANNEL, ImageInfo, ImageSource
 from monai_unet.io.zarr_store import PredictionStore, create_or_open, identity
 from monai_unet.prediction.chunk import Job, tile_axes
 from monai_unet.prediction.model import Model
@@ -53,7 +53,11 @@ def settings_of(job: Job, source: ImageSource, model: Model) -> dict[str, Any]:
     stat = path.stat()
     image: dict[str, Any] = {"image size": stat.st_size, "image changed": stat.st_mtime_ns}
     if path.is_dir():  # a Zarr: its folder does not change when a chunk does
-        image = {"image files": _listing(path)}
+        image = {"image files": _listing(sorted(file for file in path.rglob("*") if file.is_file()), path)}
+    elif len(source.files) > 1:  # a file for each channel
+        image = {"image files": _listing(source.files, path.parent)}
+    if model.channels != ONE_CHANNEL or model.pages is not None:
+        image |= {"channels": list(model.channels), "pages": model.pages}
     return {
         "image": path.name,
         **image,
@@ -72,10 +76,10 @@ def of_objects(part: str, decoding: Decoding) -> dict[str, Any]:
     return {"output": part, **how}
 
 
-def _listing(folder: Path) -> str:
-    """A digest of the names, sizes and times of all files of a folder."""
+def _listing(files: Sequence[Path], folder: Path) -> str:
+    """A digest of the names, sizes and times of files of a folder."""
     digest = hashlib.sha256()
-    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+    for file in files:
         stat = file.stat()
         digest.update(f"{file.relative_to(folder)} {stat.st_size} {stat.st_mtime_ns}\n".encode())
     return digest.hexdigest()[:16]

@@ -8,7 +8,8 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-from monai_unet.recipes.settings import NOT_GIVEN, Setting
+from monai_unet.io import channel_names
+from monai_unet.recipes.settings import NOT_GIVEN, Setting, in_words
 from monai_unet.recipes.survey import Survey
 
 LICENCE = """\
@@ -33,8 +34,9 @@ def facts(survey: Survey) -> dict[str, str]:
     lines = {
         "images": f"{survey.num_sections} sections of {sizes} pixels in {files(survey)} "
         f"({', '.join(survey.suffixes)}; {', '.join(survey.dtypes)})",
-        "grey values": f"{survey.darkest:g} to {survey.brightest:g}, mean {survey.mean:.4g}, std {survey.std:.3g} "
-        "(without the 0.1 % at either end)",
+        "channels": channels(survey),
+        "grey values": f"{survey.darkest:g} to {survey.brightest:g}, mean {in_words(survey.mean)}, std "
+        f"{in_words(survey.std)} (without the 0.1 % at either end)",
         "labels": _KINDS[survey.kind],
         "classes": ", ".join(
             f"{name} {100 * share:.2g} % of the pixels"
@@ -49,6 +51,13 @@ def facts(survey: Survey) -> dict[str, str]:
             f"smallest {cells[0]} px, the median {cells[len(cells) // 2]} px"
         )
     return lines
+
+
+def channels(survey: Survey) -> str:
+    """Their number, and their names where there are several."""
+    if len(survey.channels) == 1:
+        return "single channel"
+    return f"{len(survey.channels)} channels ({', '.join(channel_names(survey.channels))})"
 
 
 def files(survey: Survey) -> str:

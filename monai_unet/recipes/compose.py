@@ -23,6 +23,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from monai_unet.io import channel_names
 from monai_unet.knobs import Knob, knobs
 
 CONFIGS = ("train", "evaluate", "inference", "multi_gpu_train", "paper", "metadata")
@@ -219,8 +222,12 @@ def _index(entries: Sequence[Any], part: str) -> int:
 def _describe_tensors(configs: dict[str, dict[str, Any]]) -> None:
     """What follows from the knobs in the metadata's description of the network's input and output."""
     inference, tensors = configs["inference"], configs["metadata"]["network_data_format"]
-    low, high = ((value - inference["image_mean"]) / inference["image_std"] for value in inference["value_range"])
-    tensors["inputs"]["image"]["value_range"] = [round(low, 3), round(high, 3)]
+    low, high = inference["value_range"]
+    means, stds = np.broadcast_arrays(np.atleast_1d(inference["image_mean"]), inference["image_std"])
+    image, names = tensors["inputs"]["image"], channel_names(inference["channels"])
+    image["value_range"] = [round(float(min((low - means) / stds)), 3), round(float(max((high - means) / stds)), 3)]
+    image["num_channels"] = len(names)
+    image["channel_def"] = {str(number): name for number, name in enumerate(names)}
     channels = [*inference["classes"], *(["border"] if inference.get("separation") == "distance" else [])]
     tensors["outputs"]["pred"]["num_channels"] = len(channels)
     tensors["outputs"]["pred"]["channel_def"] = {str(n): name for n, name in enumerate(channels)}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from monai_unet.io import folder_written_aside
+from monai_unet.io import Pages, folder_written_aside
 from monai_unet.knobs import knobs
 from monai_unet.recipes import card
 from monai_unet.recipes.compose import Recipe, compose, names, shipped
@@ -50,6 +50,8 @@ def new_bundle(
     labels: Literal["instances", "classes"] | None = None,
     ignore_label: int | None = None,
     partly_annotated: Sequence[str] = (),
+    channels: str | Sequence[str] | None = None,
+    pages: Pages | None = None,
 ) -> NewBundle:
     """Make a bundle for a folder of images and labels.
 
@@ -62,6 +64,8 @@ def new_bundle(
         labels: what they are, as in `survey_folder`.
         ignore_label: as in `survey_folder`.
         partly_annotated: as in `survey_folder`.
+        channels: as in `survey_folder`.
+        pages: as in `survey_folder`.
 
     Returns:
         What was made.
@@ -80,7 +84,7 @@ def new_bundle(
             f"{folder} already exists and was left as it is; choose another name, {_free_name(folder)}, or --out"
         )
     start = find_recipe(like)
-    survey = survey_folder(dataset_dir, classes, labels, ignore_label, partly_annotated)
+    survey = survey_folder(dataset_dir, classes, labels, ignore_label, partly_annotated, channels, pages)
     if survey.problems:
         raise ValueError(card.problem_list(survey))
     kind = _kind(start, survey, like, ignore_label is not None or bool(partly_annotated))
@@ -209,7 +213,8 @@ def _metadata(name: str, kind: str, survey: Survey) -> dict[str, Any]:
         "copyright": "yours to fill in",
         "data_source": "own images",
         "data_type": ", ".join(suffix.removeprefix(".") for suffix in survey.suffixes),
-        "image_classes": f"single channel, {', '.join(survey.dtypes)}, {survey.darkest:g} to {survey.brightest:g}",
+        "image_classes": f"{card.channels(survey)}, {', '.join(survey.dtypes)}, "
+        f"{survey.darkest:g} to {survey.brightest:g}",
         "label_classes": labels[survey.kind],
         "pred_classes": predicted[kind],
     }

@@ -56,10 +56,19 @@ def choose_settings(
         partly_annotated: as it was given to `survey_folder`.
     """
     assert not survey.problems, "a folder with problems is refused before"
-    mean, std = rounded(survey.mean, survey.std)
+    numbers = [rounded(mean, std) for mean, std in zip(survey.mean, survey.std, strict=True)]
+    means, stds = ([pair[part] for pair in numbers] for part in (0, 1))
+    many = len(numbers) > 1
     settings = [
-        Setting("image_mean", mean, f"mean {survey.mean:.4g}"),
-        Setting("image_std", std, f"std {survey.std:.4g}", "without the 0.1 % at either end, for hot pixels"),
+        _channels(survey),
+        Setting("pages", survey.pages, "by the labels or as given" if survey.pages else NOT_GIVEN),
+        Setting("image_mean", means if many else means[0], f"mean {in_words(survey.mean)}"),
+        Setting(
+            "image_std",
+            stds if many else stds[0],
+            f"std {in_words(survey.std)}",
+            "without the 0.1 % at either end, for hot pixels",
+        ),
         _value_range(survey),
         _classes(survey),
         _instances(survey),
@@ -84,6 +93,11 @@ def rounded(mean: float, std: float) -> tuple[float, float]:
     digits = 2 - math.floor(math.log10(std))
     numbers = round(mean, digits), round(std, digits)
     return numbers if digits > 0 else (int(numbers[0]), int(numbers[1]))
+
+
+def in_words(values: Sequence[float]) -> str:
+    """Numbers of each channel, as "82.73, 51.2"."""
+    return ", ".join(f"{value:.4g}" for value in values)
 
 
 def value_range(survey: Survey) -> tuple[float, float, str]:
@@ -125,6 +139,13 @@ def _value_range(survey: Survey) -> Setting:
     return Setting(
         "value_range", [low, high], f"{survey.darkest:g} to {survey.brightest:g}, {', '.join(survey.dtypes)}", why
     )
+
+
+def _channels(survey: Survey) -> Setting:
+    if len(survey.channels) == 1:
+        return Setting("channels", list(survey.channels), "one channel")
+    found = f"{len(survey.channels)} channels"
+    return Setting("channels", list(survey.channels), found, "the network takes all of them, each normalised by itself")
 
 
 def _classes(survey: Survey) -> Setting:

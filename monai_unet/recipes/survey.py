@@ -22,12 +22,25 @@ from monai_unet.data.labels import (
     mask_background,
     whole_labels,
 )
-from monai_unet.io import open_source, read_image, read_onto, read_stack, stem
+from monai_unet.io import (
+    ONE_CHANNEL,
+    ImageSource,
+    Pages,
+    in_files,
+    open_image,
+    open_source,
+    parse_channels,
+    read_onto,
+    read_stack,
+    read_whole,
+    stem,
+)
 
 LabelKind = Literal["instances", "masks", "classes"]
 
 _CUT = 0.001  # of the pixels at either end; hot pixels of a camera are far fewer
 _SAMPLE = 10_000_000  # grey values that are kept; 80 MB as real numbers
+_MOST_CHANNELS = 4  # pages of a file that may be channels of one section, where nothing says what they are
 _RARE = 0.001  # share of the pixels
 _FEW = 0.5  # of the median of the sections, in number and in pixels
 _MANY_PARTS = 1.5  # of one number in a section, on average; only a cell that another one cuts has two
@@ -47,8 +60,10 @@ class Survey:
         smallest, largest: height and width of the sections, each by itself, pixels.
         darkest, brightest: grey values over all sections.
         dimmest: the lowest of the sections' brightest values; those of one value are left out.
-        mean, std: of the grey values of all sections but the 0.1 % darkest and brightest; of 10 million drawn by chance
-            where there are more.
+        channels: of an image, as `monai_unet.io.parse_channels` takes them.
+        pages: what the pages of a file are, where it does not say so itself.
+        mean, std: of each channel, of the grey values of all sections but the 0.1 % darkest and brightest; of 10
+            million drawn by chance where there are more.
         kind: "instances", one integer per cell; "masks", two values; "classes", one integer per class.
         num_values: different label values of the file that has most.
         classes: their names, background first.
@@ -69,8 +84,10 @@ class Survey:
     darkest: float
     brightest: float
     dimmest: float
-    mean: float
-    std: float
+    channels: tuple[str, ...]
+    pages: Pages | None
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
     kind: LabelKind
     num_values: int
     classes: tuple[str, ...]
@@ -116,6 +133,8 @@ def survey_folder(
     labels: Literal["instances", "classes"] | None = None,
     ignore_label: int | None = None,
     partly_annotated: Sequence[str] = (),
+    channels: str | Sequence[str] | None = None,
+    pages: Pages | None = None,
 ) -> Survey:
     """Look through a folder of images and labels.
 
@@ -129,6 +148,9 @@ def survey_folder(
         labels: what they are, if not as above.
         ignore_label: the value of pixels that are unknown.
         partly_annotated: names of images of which only some cells are labelled.
+        channels: of the images, see `monai_unet.io.parse_channels`; all that they have when left out.
+        pages: what the pages of a file are, where it does not say so itself: "sections" or "channels". When left out,
+            what a file's labels tell: as many sections as it has pages, or one.
 
     Returns:
         What was found, with all problems, as far as one does not hide another: a damaged file has no known values.
@@ -142,11 +164,17 @@ def survey_folder(
     folder = Path(dataset_dir)
     problems: list[str] = []
     warnings: list[str] = []
-    pairs, inputs = _pairs(folder, problems)
+    pairs, inputs = _pairs(folder, problems, channels)
     unknown = sorted(set(partly_annotated) - {pair["name"] for pair in pairs})
     problems += [f"{name}: named as partly annotated, and there is no such image" for name in unknown]
 
-    labels_of = {index: _read_labels(pair["label"], pair["image"], problems) for index, pair in enumerate(pairs)}
+    pages = pages or _pages_by_labels(pairs, channels, problems)
+    wanted = _channels(pairs, channels, pages, problems)
+    sources = [_try(lambda path: open_image(path, wanted, pages), pair["image"], problems) for pair in pairs]
+    labels_of = {
+        index: _read_labels(pair["label"], source, problems)
+        for index, (pair, source) in enumerate(zip(pairs, sources, strict=True))
+    }
     values = {index: known_values(found, ignore_label) for index, found in labels_of.items() if found is not None}
     background = mask_background(values.values())
     num_values = max(map(len, values.values()), default=0)
@@ -157,9 +185,10 @@ def survey_folder(
     dtypes: dict[str, list[str]] = defaultdict(list)
     samples: list[np.ndarray] = []
     depths = []
-    for index, pair in enumerate(pairs):
-        pixels, label = _read(pair["image"], problems, read_image), labels_of[index]
-        depths.append(1 if pixels is None else len(pixels))
+    for index, (pair, source) in enumerate(zip(pairs, sources, strict=True)):
+        pixels = None if source is None else _try(read_whole, source, problems)
+        label = labels_of[index]
+        depths.append(1 if pixels is None else pixels.shape[1])
         if pixels is not None:
             dtypes[str(pixels.dtype)].append(pair["name"])
             samples.append(_sample(pixels, _SAMPLE // len(pairs), rng))
@@ -175,9 +204,8 @@ def survey_folder(
             by_film[pair["sequence"]] += found
             sections += found
 
-    grey = np.concatenate(samples).astype(np.float64) if samples else np.zeros(1)
-    low, high = np.quantile(grey, (_CUT, 1 - _CUT), method="nearest")
-    kept = grey[(grey >= low) & (grey <= high)]
+    grey = np.concatenate(samples, axis=1).astype(np.float64) if samples else np.zeros((len(wanted), 1))
+    kept = [_without_ends(channel) for channel in grey]
     sizes = np.array([section.size for section in sections] or [(0, 0)])
     ranges = np.array([section.range for section in sections] or [(0, 0)], float)
     result = Survey(
@@ -192,8 +220,10 @@ def survey_folder(
         darkest=float(ranges[:, 0].min()),
         brightest=float(ranges[:, 1].max()),
         dimmest=float(min((high for low, high in ranges if low < high), default=0)),
-        mean=float(kept.mean()),
-        std=float(kept.std()),
+        channels=tuple(wanted),
+        pages=pages,
+        mean=tuple(float(channel.mean()) for channel in kept),
+        std=tuple(float(channel.std()) for channel in kept),
         kind=kind,
         num_values=num_values,
         classes=names,
@@ -204,7 +234,7 @@ def survey_folder(
     )
     problems += _type_problems(dtypes)
     if sections:
-        _judge_grey_values(sections, result.std, problems, warnings)
+        _judge_grey_values(sections, result, problems, warnings)
         _judge_classes(result, sections, problems, warnings)
         if kind == "instances":
             _judge_instances(sections, warnings)
@@ -231,35 +261,107 @@ def _check_names(names: Sequence[str], given: bool, labels: str | None) -> None:
         raise ValueError("a map of classes needs their names, background first: --classes background,nucleus,cytoplasm")
 
 
-def _pairs(folder: Path, problems: list[str]) -> tuple[list[dict[str, Any]], str]:
+def _pairs(folder: Path, problems: list[str], channels: str | Sequence[str] | None) -> tuple[list[dict[str, Any]], str]:
     """Images with their labels, and where the images lie; files without a partner become problems."""
     if not ((folder / "images").is_dir() and (folder / "labels").is_dir()):
         pairs = labelled_files(folder, truth="both")
         return pairs, pairs[0]["sequence"] or Path(pairs[0]["image"]).name
-    pairs, wrong = pair_by_name(folder)
+    pairs, wrong = pair_by_name(folder, channels or ONE_CHANNEL)
     problems += wrong
     return pairs, "images"
 
 
-def _read(path: str, problems: list[str], read: Callable[[str], np.ndarray]) -> np.ndarray | None:
+def _pages_by_labels(
+    pairs: Sequence[dict[str, Any]], channels: str | Sequence[str] | None, problems: list[str]
+) -> Pages | None:
+    """What the pages of files are that do not say so themselves: sections where the labels have as many, else channels.
+
+    Files with many pages are stacks, whatever the labels.
+    """
+    if channels is not None and in_files(parse_channels(channels)):
+        return None
+    told: dict[Pages, list[str]] = defaultdict(list)
+    for pair in pairs:
+        try:
+            info, depth = open_image(pair["image"], None).info, open_source(pair["label"]).info.shape[0]
+        except (ValueError, OSError):
+            continue  # which is said later
+        pages = max(info.channels, info.shape[0])
+        if not info.pages_named and 1 < pages <= _MOST_CHANNELS and 1 in (info.channels, info.shape[0]):
+            if depth in (1, pages):
+                told["sections" if depth == pages else "channels"].append(pair["image"])
+            else:
+                problems.append(
+                    f"{pair['image']} has {pages} pages and does not say what they are; its labels have {depth}: give "
+                    "--pages sections or --pages channels"
+                )
+    if len(told) == 2:
+        problems.append(
+            f"the pages of {told['sections'][0]} seem to be sections, by its labels, and those of "
+            f"{told['channels'][0]} channels: give --pages sections or --pages channels, and put right the others"
+        )
+    return next(iter(told), None) if len(told) == 1 else None
+
+
+def _channels(
+    pairs: Sequence[dict[str, Any]],
+    channels: str | Sequence[str] | None,
+    pages: Pages | None,
+    problems: list[str],
+) -> tuple[str, ...]:
+    """The channels of all images: those that were asked for, or those that the files have."""
+    if channels is not None:
+        return tuple(map(str, parse_channels(channels)))
+    found: dict[int, dict[tuple[str, ...], list[str]]] = defaultdict(lambda: defaultdict(list))
+    for pair in pairs:
+        try:
+            info = open_image(pair["image"], None, pages).info
+        except (ValueError, OSError):
+            continue  # which is said later
+        found[info.channels][info.channel_names].append(pair["name"])
+    if len(found) > 1:
+        kinds = "; ".join(
+            f"{sum(map(len, names.values()))} of {number} ({few(next(iter(names.values())))})"
+            for number, names in sorted(found.items())
+        )
+        problems.append(
+            f"the images differ in their number of channels: {kinds}. A network takes one number of them: choose those "
+            "that all have, --channels NAME=NUMBER,..., or make a bundle for each"
+        )
+    if not found:
+        return ONE_CHANNEL
+    number, names = max(found.items(), key=lambda item: sum(map(len, item[1].values())))
+    own = next(iter(names)) if len(names) == 1 else ()
+    usable = len(own) == number and all(re.fullmatch(r"[\w -]+", name) for name in own)
+    if number == 1:
+        return ONE_CHANNEL
+    return own if usable else tuple(f"channel_{index}" for index in range(number))
+
+
+def _try(read: Callable[[Any], Any], it: Any, problems: list[str]) -> Any:
+    """What is read, or None and one problem more."""
     try:
-        return read(path)
+        return read(it)
     except (ValueError, OSError) as error:
         problems.append(str(error))
         return None
 
 
 def _sample(pixels: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    flat = pixels.ravel()
-    return flat if flat.size <= count else flat[rng.integers(flat.size, size=count)]
+    """Some of the pixels (C, D, H, W), all channels of each: (C, count) at most."""
+    flat = pixels.reshape(len(pixels), -1)
+    return flat if flat.size <= count else flat[:, rng.integers(flat.shape[1], size=count // len(flat))]
 
 
-def _read_labels(path: str, image: str, problems: list[str]) -> np.ndarray | None:
-    try:
-        open_source(image)
-    except (ValueError, OSError):  # which is said of the image; the labels may have problems of their own
-        return _read(path, problems, lambda path: whole_labels(read_stack(path), path))
-    return _read(path, problems, lambda path: whole_labels(read_onto(path, image), path))
+def _without_ends(grey: np.ndarray) -> np.ndarray:
+    low, high = np.quantile(grey, (_CUT, 1 - _CUT), method="nearest")
+    return grey[(grey >= low) & (grey <= high)]
+
+
+def _read_labels(path: str, image: ImageSource | None, problems: list[str]) -> np.ndarray | None:
+    if image is None:  # which was said; the labels may have problems of their own
+        return _try(lambda path: whole_labels(read_stack(path), path), path, problems)
+    return _try(lambda path: whole_labels(read_onto(path, image.info), path), path, problems)
 
 
 def _sections(
@@ -289,7 +391,7 @@ def _sections(
             _Section(
                 where=f"{image}, section {number}" if len(labels) > 1 else image,
                 size=(section.shape[0], section.shape[1]),
-                range=(float(pixels[number].min()), float(pixels[number].max())),
+                range=(float(pixels[:, number].min()), float(pixels[:, number].max())),
                 num_known=int(known[number].sum()),
                 class_pixels=tuple(counts.tolist()),
                 cell_sizes=tuple(sizes[sizes > 0].tolist()),
@@ -317,15 +419,21 @@ def _type_problems(dtypes: dict[str, list[str]]) -> list[str]:
     ]
 
 
-def _judge_grey_values(sections: list[_Section], std: float, problems: list[str], warnings: list[str]) -> None:
+def _judge_grey_values(sections: list[_Section], found: Survey, problems: list[str], warnings: list[str]) -> None:
+    flat = [name for name, std in zip(found.channels, found.std, strict=True) if std == 0]
     constant = [section for section in sections if section.range[0] == section.range[1]]
     if len(constant) == len(sections):
         problems.append(
             f"every image has a single grey value ({constant[0].range[0]:g} in {constant[0].where}): there is nothing "
             "to learn from; were they exported from an empty channel?"
         )
-    elif std == 0:
+    elif len(flat) == len(found.std) == 1:
         problems.append("apart from a few pixels the images have a single grey value: there is nothing to learn from")
+    elif flat:
+        problems.append(
+            f"apart from a few pixels the channel {flat[0]} has a single grey value: leave it out, --channels "
+            f"{','.join(name for name in found.channels if name not in flat) or 'NAME'}"
+        )
     else:
         warnings += [f"{section.where} has a single grey value, {section.range[0]:g}" for section in constant]
 

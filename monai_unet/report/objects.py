@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from skimage.segmentation import find_boundaries
 
-from monai_unet.report.pictures import SPLIT_COLOUR, grey
+from monai_unet.report.pictures import SPLIT_COLOUR, colour
 
 CELL_COLOUR, OBJECT_COLOUR = (255, 255, 255), SPLIT_COLOUR
 """Outlines of the true cell and of predicted objects."""
@@ -79,8 +79,8 @@ def outlined(image: np.ndarray, cells: np.ndarray, objects: np.ndarray, number: 
     """A cell with what is around it, its outline and those of the predicted objects.
 
     Args:
-        image: grey values, (H, W).
-        cells: one integer per cell, same shape.
+        image: grey values, (C, H, W).
+        cells: one integer per cell, (H, W).
         objects: one integer per predicted object, same shape.
         number: of the cell.
 
@@ -91,10 +91,10 @@ def outlined(image: np.ndarray, cells: np.ndarray, objects: np.ndarray, number: 
     rows, columns = np.nonzero(cells == number)
     margin = max(8, max(np.ptp(rows), np.ptp(columns)) // 2)
     box = tuple(slice(max(int(along.min()) - margin, 0), int(along.max()) + 1 + margin) for along in (rows, columns))
-    shades = grey(image)[box]
-    times = max(-(-_SIDE // min(shades.shape)), 1)
+    shades = colour(image)[box]
+    times = max(-(-_SIDE // min(shades.shape[:2])), 1)
     larger = [np.repeat(np.repeat(part, times, 0), times, 1) for part in (shades, cells[box] == number, objects[box])]
-    picture = np.repeat(larger[0][..., None], 3, axis=2)
+    picture = larger[0] if larger[0].ndim == 3 else np.repeat(larger[0][..., None], 3, axis=2)
     picture[find_boundaries(larger[2], mode="inner")] = OBJECT_COLOUR
     picture[find_boundaries(larger[1], mode="inner")] = CELL_COLOUR
     return picture

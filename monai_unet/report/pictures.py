@@ -43,6 +43,30 @@ def grey(values: np.ndarray, low: float | None = None, high: float | None = None
     return np.round(np.clip(scaled, 0, 1) * 255).astype(np.uint8)
 
 
+def colour(image: np.ndarray) -> np.ndarray:
+    """An image of one channel in grey, of three as red, green and blue, of two as green and magenta, else in hues.
+
+    Each channel is stretched by itself, as in `grey`; where channels overlap their colours add up.
+
+    Args:
+        image: (C, H, W).
+
+    Returns:
+        uint8, (H, W) of one channel, else (H, W, 3).
+    """
+    planes = np.stack([grey(channel) for channel in image])
+    if len(planes) == 1:
+        return planes[0]
+    if len(planes) == 3:
+        return planes.transpose(1, 2, 0).copy()
+    if len(planes) == 2:
+        return np.stack([planes[1], planes[0], planes[1]], axis=-1)
+    hue = np.arange(len(planes)) / len(planes)
+    tints = 1 - np.clip(np.abs((hue[:, None] * 6 - np.array([0, 2, 4]) + 3) % 6 - 3) - 1, 0, 1)
+    added = np.tensordot(planes.astype(np.float32), tints.astype(np.float32), axes=(0, 0))
+    return np.round(np.clip(added, 0, 255)).astype(np.uint8)
+
+
 def distinct_colours(labels: np.ndarray) -> np.ndarray:
     """A colour for each number, far from those of the next numbers; 0 is the dark of the background.
 

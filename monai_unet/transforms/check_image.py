@@ -43,7 +43,7 @@ class CheckImaged(MapTransform):
             if len(image) != self.channels:
                 raise ValueError(
                     f"{name} has {len(image)} channels (shape {tuple(image.shape)}); the network takes "
-                    f"{self.channels}. Convert it first, colour to grey for example"
+                    f"{self.channels}. Choose them with --channels, or convert it first"
                 )
             if image.is_floating_point() and not torch.isfinite(image).all():
                 bad = int((~torch.isfinite(image)).sum())

@@ -20,19 +20,38 @@ class RandGammad(RandAdjustContrastd):
     """`RandAdjustContrastd`; the darkest and the brightest grey value stay on the device.
 
     MONAI makes a Python number of their difference. Without its `invert_image` and `retain_stats`.
+
+    Args:
+        channel_wise: whether each channel is bent by a power of its own.
+        options: of `RandAdjustContrastd`.
     """
+
+    def __init__(self, *args: Any, channel_wise: bool = False, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.channel_wise = channel_wise
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """The sample with its grey values bent, or as it is."""
         sample = dict(data)
         self.randomize(None)
         if self._do_transform:
-            self.adjuster.randomize(None)
+            number = len(sample[self.first_key(sample)]) if self.channel_wise else 1
+            powers = [self._power() for _ in range(number)]
             for key in self.key_iterator(sample):
-                image, darkest = sample[key], sample[key].min()
-                span = sample[key].max() - darkest
-                sample[key] = ((image - darkest) / (span + 1e-7)) ** self.adjuster.gamma_value * span + darkest
+                parts = sample[key].split(1) if self.channel_wise else [sample[key]]
+                bent = [_bent(part, power) for part, power in zip(parts, powers, strict=True)]
+                sample[key] = torch.cat(bent) if self.channel_wise else bent[0]
         return sample
+
+    def _power(self) -> float:
+        self.adjuster.randomize(None)
+        return float(self.adjuster.gamma_value)
+
+
+def _bent(image: torch.Tensor, power: float) -> torch.Tensor:
+    darkest = image.min()
+    span = image.max() - darkest
+    return ((image - darkest) / (span + 1e-7)) ** power * span + darkest
 
 
 class RandBlurd(RandGaussianSmoothd):

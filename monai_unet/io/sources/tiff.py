@@ -13,7 +13,8 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from monai_unet.io.sources.base import METRES, Box, ImageInfo, ImageSource, is_grey_ramp, unit_name
+from monai_unet.io.sources.base import METRES, Box, ImageInfo, ImageSource, is_grey_ramp, say_transparent, unit_name
+from monai_unet.io.sources.channels import COLOURS
 
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage
@@ -34,11 +35,14 @@ class _Layout:
     pages: list[list[TiffPage]]
     starts: list[list[int]] | None
     shape: tuple[int, int, int]
-    channels: int
+    samples: int
+    kept: list[int]  # of groups x samples: all but transparency
     spacing: tuple[float, float, float] | None
     unit: str | None
     colour_table: bool
     origin: tuple[float, float, float] | None
+    names: tuple[str, ...]
+    pages_named: bool
 
 
 class TiffSource(ImageSource):
@@ -60,7 +64,7 @@ class TiffSource(ImageSource):
         return ImageInfo(
             self.path,
             layout.shape,
-            layout.channels,
+            len(layout.kept),
             dtype,
             ndim,
             layout.spacing,
@@ -72,16 +76,18 @@ class TiffSource(ImageSource):
             else "planes"
             if layout.pages[0][0].planarconfig == 2
             else "pixels",
+            channel_names=layout.names if len(layout.names) == len(layout.kept) else (),
+            pages_named=layout.pages_named,
         )
 
     def _read(self, box: Box) -> np.ndarray:
         layout = self._file
         sections, rows, columns = box
         extent = tuple(part.stop - part.start for part in box)
-        block = np.empty((layout.channels, *extent), self.info.dtype)
+        samples = layout.samples
+        block = np.empty((len(layout.pages) * samples, *extent), self.info.dtype)
         if block.size == 0:
-            return block
-        samples = layout.channels // len(layout.pages)
+            return block[layout.kept]
         # a handle of its own for every call: threads do not wait for each other, and nothing stays open
         with self.path.open("rb", buffering=0) as file:
             for group, pages in enumerate(layout.pages):
@@ -91,7 +97,7 @@ class TiffSource(ImageSource):
                         _read_rows(file, pages[0], layout.starts[group][z], 0, (rows, columns), out)
                     else:
                         _read_page(file, pages[z], (rows, columns), out)
-        return block
+        return block if len(layout.kept) == len(block) else block[layout.kept]
 
 
 def _read_page(file: BinaryIO, page: TiffPage, box: tuple[slice, slice], out: np.ndarray) -> None:
@@ -201,7 +207,41 @@ def _layout(tiff: TiffFile, size: int) -> _Layout:
         planes, starts = [[pages[i] for i in group] for group in order], None
     has_table = any(map(_has_colour_table, pages))
     origin = _ome_origin(tiff.ome_metadata, unit) if tiff.is_ome and tiff.ome_metadata else None
-    return _Layout(planes, starts, extent, num_groups * samples, spacing, unit, has_table, origin)
+    is_named = bool(tiff.is_ome or tiff.is_imagej or "C" in _shaped_axes(tiff) or "Z" in _shaped_axes(tiff))
+    is_named |= len(pages) == 1 and pages[0].planarconfig == 1 and not in_one_piece
+    # where planes may be sections, the last one stays
+    colours = samples - (len(_transparency(pages[0])) if is_named else 0)
+    kept = [group * samples + sample for group in range(num_groups) for sample in range(colours)]
+    if colours < samples:
+        say_transparent(Path(tiff.filehandle.path))
+    names = _channel_names(tiff, pages[0], colours)
+    return _Layout(planes, starts, extent, samples, kept, spacing, unit, has_table, origin, names, is_named)
+
+
+def _transparency(page: TiffPage) -> tuple[int, ...]:
+    """The samples of a pixel that say how transparent it is (1 and 2 of the tag ExtraSamples); they come last."""
+    return tuple(int(extra) for extra in page.extrasamples if int(extra) in (1, 2))
+
+
+def _channel_names(tiff: TiffFile, page: TiffPage, colours: int) -> tuple[str, ...]:
+    """As OME-XML and ImageJ have them, or red, green and blue; empty where they do not tell the channels apart."""
+    names: tuple[str, ...] = ()
+    if colours == 3 and page.photometric in (2, 6):
+        names = COLOURS
+    elif tiff.is_ome and tiff.ome_metadata:
+        channels = ElementTree.fromstring(tiff.ome_metadata).iterfind(".//{*}Pixels/{*}Channel")
+        names = tuple(channel.get("Name", "") for channel in channels)
+    elif tiff.is_imagej:
+        labels = (tiff.imagej_metadata or {}).get("Labels") or ()
+        names = tuple(map(str, (labels,) if isinstance(labels, str) else labels))
+    return names if all(names) and len(set(names)) == len(names) else ()
+
+
+def _shaped_axes(tiff: TiffFile) -> str:
+    """The axes in tifffile's own description, which has them where they were given; else empty."""
+    described = tiff.shaped_metadata if tiff.is_shaped else None
+    axes = described[0].get("axes", "") if described else ""
+    return axes if isinstance(axes, str) else ""
 
 
 def _check(tiff: TiffFile, pages: list[TiffPage], size: int) -> None:
@@ -280,7 +320,8 @@ def _check_description(tiff: TiffFile) -> None:
 
 def _axes(tiff: TiffFile, pages: list[TiffPage]) -> tuple[str, tuple[int, ...]]:
     """What the pages count, "CZ" say, and how many of each."""
-    one_for_all = len(tiff.pages) == 1  # ImageJ and tifffile may describe a stack by its first page alone
+    # ImageJ and tifffile may describe a stack by its first page alone
+    one_for_all = len(tiff.pages) == 1 or "C" in _shaped_axes(tiff)
     if not (tiff.is_ome or tiff.is_imagej or (tiff.is_shaped and one_for_all)):
         return "Z", (len(pages),)
     _check_description(tiff)

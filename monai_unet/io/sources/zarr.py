@@ -23,6 +23,8 @@ _Place = tuple[_Point | None, _Point | None, str | None]
 class ZarrSource(ImageSource):
     """Level 0 of an OME-Zarr, or a Zarr array: (H, W), (D, H, W) or (C, D, H, W) when its axes have no names."""
 
+    _names: tuple[str, ...] = ()
+
     def _open(self) -> tuple[Any, tuple[str, ...], _Place]:
         """The array, the names of its axes, and what the multiscale says of them (nothing of a plain array)."""
         zarr = import_zarr(str(self.path))
@@ -43,6 +45,7 @@ class ZarrSource(ImageSource):
             raise ValueError(f"it is a Zarr group without an image of its own; it holds {members}: name one of them")
         array, axes, scaling = _finest_level(node, ome.get("version"), multiscales)
         _check_chunk_names(self.path / array.path, array)
+        self._names = _names(ome.get("omero"))
         return array, axes, scaling
 
     def _describe(self) -> ImageInfo:
@@ -58,7 +61,9 @@ class ZarrSource(ImageSource):
         dtype = array.dtype.newbyteorder("=")
         dtype = np.dtype(np.uint8) if dtype.kind == "b" else dtype
         ndim = 3 if "z" in axes else 2
-        return ImageInfo(self.path, shape, sizes.get("c", 1), dtype, ndim, spacing, unit, origin=origin)
+        channels = sizes.get("c", 1)
+        names = self._names if len(self._names) == channels else ()
+        return ImageInfo(self.path, shape, channels, dtype, ndim, spacing, unit, origin=origin, channel_names=names)
 
     def _stored_bytes(self, enough: int) -> int:
         total = 0
@@ -76,6 +81,15 @@ class ZarrSource(ImageSource):
         block = block.transpose([axes.index(axis) for axis in present])
         extent = tuple(part.stop - part.start for part in box)
         return block.reshape(self.info.channels, *extent).astype(self.info.dtype, copy=False)
+
+
+def _names(omero: Any) -> tuple[str, ...]:
+    """Of the channels, as OME's description for viewers has them; empty where they do not tell them apart."""
+    try:
+        names = tuple(str(channel["label"]) for channel in omero["channels"])
+    except (LookupError, TypeError):
+        return ()
+    return names if len(set(names)) == len(names) else ()
 
 
 def import_zarr(name: str) -> Any:

@@ -341,11 +341,6 @@ def two_volumes(path):
         ("a.png", lambda path: path.touch(), "it is empty"),
         ("a.nii", lambda path: path.touch(), "it is empty"),
         ("a.nii", two_volumes, "expected one grey volume"),
-        (
-            "a.png",
-            lambda path: imsave(path, np.zeros((5, 6, 4), np.uint8), check_contrast=False),
-            "without transparency",
-        ),
         ("a.jpx", lambda path: path.write_bytes(b"x"), "unknown type; expected .tif"),
     ],
 )

@@ -84,7 +84,7 @@ def test_an_image_whose_numbers_are_not_its_grey_values_is_refused(tmp_path, nam
 def test_a_table_that_is_a_plain_grey_ramp_changes_nothing(tmp_path, name, write):
     numbers = stack((20, 33), np.uint8)
     write(tmp_path / name, numbers, RAMP)
-    assert np.array_equal(read_image(tmp_path / name), numbers[None])
+    assert np.array_equal(read_image(tmp_path / name), numbers[None, None])
 
 
 @pytest.mark.parametrize("white", [65535, 65280, 255])
