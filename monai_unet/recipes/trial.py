@@ -23,6 +23,7 @@ from monai_unet.report.pictures import class_colours, png
 
 SIDE = 384  # pixels of a picture's longer side
 _TILES = 3  # augmented tiles of a section
+_OTHERS, _SMALL = 12, 188  # sections that are shown by their label alone, and pixels of these pictures
 LOOK = "outlines must follow the cells: else the label belongs to another image or is transposed"
 HINTS = (
     "Outlines must follow the cells. If they do not, the label belongs to another image, or its rows are its columns.",
@@ -38,6 +39,9 @@ class Prepared:
 
     Attributes:
         names: of the files of image and label, and the section, of each.
+        short: names of the sections that are not prepared, but shown by their labels.
+        others: these sections, as they were read.
+        num_sections: of the whole data.
         raw: the sections as they were read, see `read_labelled_sections`.
         dataset: the same, prepared; its items are random tiles.
         seconds: that preparing one took.
@@ -45,6 +49,9 @@ class Prepared:
     """
 
     names: tuple[str, ...]
+    short: tuple[str, ...]
+    others: Sequence[Mapping[str, Any]]
+    num_sections: int
     raw: Sequence[Mapping[str, Any]]
     dataset: SectionDataset
     seconds: float
@@ -62,24 +69,33 @@ def prepare(folder: Path, labelled: Sequence[bool] = (), number: int = 3) -> Pre
     parser = _parsed(folder)
     files = parser.get_parsed_content("files")
     sections = [(file, index) for file in files for index in range(count_sections(file["image"]))]
-    chosen = [sections[index] for index in choose(len(sections), labelled, number)]
-    data = [{**file, "sections": [index]} for file, index in chosen]
-    names = tuple(
-        f"image {Path(file['image']).name}, label {Path(file['label']).name}"
-        + (f", section {index}" if count_sections(file["image"]) > 1 else "")
-        for file, index in chosen
-    )
-    raw = _dataset(folder, data, Compose([]))
+    chosen = choose(len(sections), labelled, number)
+    others = [index for index in choose(len(sections), labelled, number + _OTHERS) if index not in chosen][:_OTHERS]
+    raw = _dataset(folder, _data(sections, chosen + others), Compose([]))
     start = time.perf_counter()
-    dataset = _dataset(folder, data)
+    dataset = _dataset(folder, _data(sections, chosen))
+    seconds = (time.perf_counter() - start) / len(chosen)
     dataset.transform.set_random_state(parser.get_parsed_content("seed"))
+    as_read = [raw[index] for index in range(len(raw))]
     return Prepared(
-        names,
-        [raw[index] for index in range(len(raw))],
-        dataset,
-        (time.perf_counter() - start) / len(data),
-        tuple(parser.get_parsed_content("classes")),
+        names=tuple(_name(*sections[index]) for index in chosen),
+        short=tuple(str(section["name"]) for section in as_read[len(chosen) :]),
+        others=as_read[len(chosen) :],
+        num_sections=len(sections),
+        raw=as_read[: len(chosen)],
+        dataset=dataset,
+        seconds=seconds,
+        classes=tuple(parser.get_parsed_content("classes")),
     )
+
+
+def _name(file: Mapping[str, Any], section: int) -> str:
+    name = f"image {Path(file['image']).name}, label {Path(file['label']).name}"
+    return f"{name}, section {section}" if count_sections(file["image"]) > 1 else name
+
+
+def _data(sections: Sequence[tuple[dict[str, Any], int]], indices: Sequence[int]) -> list[dict[str, Any]]:
+    return [{**file, "sections": [section]} for file, section in (sections[index] for index in indices)]
 
 
 def choose(count: int, labelled: Sequence[bool] = (), number: int = 3) -> list[int]:
@@ -95,7 +111,7 @@ def choose(count: int, labelled: Sequence[bool] = (), number: int = 3) -> list[i
 
 
 def rows_of(prepared: Prepared) -> list[MontageRow]:
-    """The montage's rows: a section's image, label, weight map, and augmented tiles."""
+    """The montage's rows: a section's image, label, weight map, and augmented tiles; last the labels of others."""
     rows = []
     for index, (name, raw) in enumerate(zip(prepared.names, prepared.raw, strict=True)):
         image = in_colour(resized(np.asarray(raw["image"]), SIDE))
@@ -108,6 +124,13 @@ def rows_of(prepared: Prepared) -> list[MontageRow]:
             for number in range(_TILES)
         ]
         rows.append(MontageRow(name, tiles))
+    small = [
+        Tile(name, _labels(raw, in_colour(resized(np.asarray(raw["image"]), _SMALL)), prepared.classes)[0].picture)
+        for name, raw in zip(prepared.short, prepared.others, strict=True)
+    ]
+    if small:
+        shown = f"{len(prepared.names) + len(small)} of {prepared.num_sections}"
+        rows.append(MontageRow(f"labels of others; all in all {shown} sections are shown", small))
     return rows
 
 
@@ -145,7 +168,7 @@ def write(folder: Path, rows: Sequence[MontageRow], times: Sequence[Sequence[str
 def pace(folder: Path, prepared: Prepared, budget: float = 40.0) -> tuple[list[Pace], str]:
     """How long training takes at three widths, and on what; see `measure`."""
     device = torch.device(_parsed(folder).get_parsed_content("device"))
-    where = f"the CPU, {torch.get_num_threads()} threads" if device.type == "cpu" else _gpu(device)
+    where = _cpu() if device.type == "cpu" else _gpu(device)
     config = folder / "configs" / "train.json"
     return measure(config, folder, prepared.dataset, prepared.seconds, budget), where
 
@@ -163,10 +186,11 @@ WIDTH = 'another width: --features "[...]" in all commands'
 
 
 def _labels(raw: Mapping[str, Any], image: np.ndarray, classes: Sequence[str]) -> list[Tile]:
+    side = max(image.shape)
     if "cells" not in raw:  # the target is an image
-        return [Tile("target", in_colour(resized(np.asarray(raw["label"]), SIDE)))]
-    cells, label = (resized(np.asarray(raw[key])[0], SIDE, whole_numbers=True) for key in ("cells", "label"))
-    unknown = resized(np.asarray(raw["ignore"])[0], SIDE, whole_numbers=True) > 0
+        return [Tile("target", in_colour(resized(np.asarray(raw["label"]), side)))]
+    cells, label = (resized(np.asarray(raw[key])[0], side, whole_numbers=True) for key in ("cells", "label"))
+    unknown = resized(np.asarray(raw["ignore"])[0], side, whole_numbers=True) > 0
     if len(classes) == 2:
         number = len(np.unique(np.asarray(raw["cells"]))) - 1
         return [Tile(f"label: {number} {classes[1]}{'' if number == 1 else 's'}", overlaid(image, cells, unknown))]
@@ -176,10 +200,11 @@ def _labels(raw: Mapping[str, Any], image: np.ndarray, classes: Sequence[str]) -
 
 def _weights(weight: Any) -> Tile:
     values = resized(torch.as_tensor(weight).cpu().numpy()[0], SIDE)
-    high = float(values.max())
+    low, high = float(values.min()), float(values.max())
     bar = np.full((len(values), 16, 3), 255, np.uint8)
     bar[:, 4:] = heat_bar(len(values))
-    return Tile(f"weight, 0 (dark) to {high:.3g} (bright)", np.concatenate([heat(values, 0, high), bar], axis=1))
+    found = f"weight: {low:.3g} everywhere" if low == high else f"weight, 0 (dark) to {high:.3g} (bright)"
+    return Tile(found, np.concatenate([heat(values, 0, high), bar], axis=1))
 
 
 def _parsed(folder: Path) -> ConfigParser:
@@ -192,6 +217,11 @@ def _dataset(folder: Path, data: list[dict[str, Any]], transform: Any = None) ->
     if transform is not None:
         parser["train::dataset::transform"] = transform
     return parser.get_parsed_content("train::dataset")
+
+
+def _cpu() -> str:
+    threads = torch.get_num_threads()
+    return f"the CPU, {threads} thread{'s' if threads > 1 else ''}"
 
 
 def _gpu(device: torch.device) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -41,7 +42,7 @@ def montage(rows: Sequence[MontageRow]) -> np.ndarray:
         uint8, (H, W, 3).
     """
     heights = [max(len(tile.picture) for tile in row.tiles) + 2 * _LINE + 2 * _GAP for row in rows]
-    font = ImageFont.load_default()
+    font = _font()
     widths = [
         max(
             sum(tile.picture.shape[1] + _GAP for tile in row.tiles) + _GAP,
@@ -86,6 +87,13 @@ def montage_page(
         for row in rows
     ]
     return environment.from_string(template).render(title=title, hints=hints, rows=panels, times=times, note=note)
+
+
+def _font() -> Any:
+    try:
+        return ImageFont.load_default(13)
+    except TypeError:  # before Pillow 10.1 there is one size
+        return ImageFont.load_default()
 
 
 def _plain(text: str) -> str:
