@@ -296,6 +296,9 @@ def _add_new(commands: argparse._SubParsersAction, common: argparse.ArgumentPars
     )
     new.add_argument("--ignore-label", type=_knob("ignore_label"), metavar="N", help="value of unknown pixels")
     new.add_argument("--partly-annotated", metavar="NAME,...", help="images of which only some cells are labelled")
+    new.add_argument(
+        "--no-trial", action="store_true", help="do not draw a montage of the data and time a few iterations"
+    )
     new.set_defaults(run=_new)
 
 
@@ -319,6 +322,23 @@ def _new(args: argparse.Namespace) -> None:
     print(f"\nbundle: {made.folder}; every value above is a line of its configs, and an option of the commands")
     for what, command in commands(made.folder).items():
         print(f"\n{what}:\n{command}")
+    if not args.no_trial:
+        print(flush=True)
+        _try(args, made.folder, [any(pixels[1:]) for pixels in made.survey.class_pixels])
+
+
+def _try(args: argparse.Namespace, bundle: Path, labelled: Sequence[bool]) -> None:
+    """Try a bundle that is already written: what goes wrong is said, and does not make `new` fail."""
+    from monai_unet.errors import cause_under_monai, in_one_line
+    from monai_unet.recipes.trial import try_bundle
+
+    try:
+        try_bundle(bundle, labelled)
+    except Exception as error:
+        if getattr(args, "debug", False):
+            traceback.print_exc()
+        reason = in_one_line(cause_under_monai(error))
+        print(f"monai-unet: the bundle {bundle} is complete, but its trial failed: {reason}", file=sys.stderr)
 
 
 def _add_label(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:

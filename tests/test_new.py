@@ -321,7 +321,22 @@ def test_a_bundle_for_classes_is_no_template_for_cells(cells, tissue):
 
 
 def test_the_command_says_what_was_found_what_is_set_and_why(cells, capsys):
-    assert main(["new", "mine", "--dataset_dir", str(cells), "--partly_annotated", "f1,f2", "--ignore_label", "9"]) == 0
+    assert (
+        main(
+            [
+                "new",
+                "mine",
+                "--dataset_dir",
+                str(cells),
+                "--partly_annotated",
+                "f1,f2",
+                "--ignore_label",
+                "9",
+                "--no-trial",
+            ]
+        )
+        == 0
+    )
     out, _ = capsys.readouterr()
     assert "4 sections of 60 x 70 pixels in 4 files (.tif; uint8)" in out
     assert "-> instances = true" in out
@@ -332,7 +347,7 @@ def test_the_command_says_what_was_found_what_is_set_and_why(cells, capsys):
 @pytest.mark.slow
 def test_the_printed_commands_work_as_they_are_from_elsewhere_and_with_spaces_in_the_path(cells, tmp_path, capsys):
     place = tmp_path / "my bundles"
-    assert main(["new", "mine", "--dataset_dir", str(cells), "--out", str(place / "mine")]) == 0
+    assert main(["new", "mine", "--dataset_dir", str(cells), "--out", str(place / "mine"), "--no-trial"]) == 0
     commands = [line for line in capsys.readouterr().out.splitlines() if line.startswith("python -m")]
     assert [shlex.split(command)[4] for command in commands] == ["training", "evaluating", "inference"]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"

@@ -157,17 +157,18 @@ def error_map(
     cut = (code > 1) & (objects == 0)
     picture[cut] = lighter(CODE_COLOURS)[code[cut]]
     picture[(code == 0) & np.isin(objects, merging_objects) & (objects > 0)] = lighter(MERGED_COLOUR)
-    return _hatched(picture, unknown)
+    return hatched(picture, unknown)
 
 
 def wrong_pixels(truth: np.ndarray, prediction: np.ndarray, unknown: np.ndarray | None = None) -> np.ndarray:
     """The pixels of the wrong class in the colour of missed cells, others quiet; classes (H, W) in, (H, W, 3) out."""
     picture = CODE_COLOURS[(truth > 0).astype(np.uint8)]
     picture[truth != prediction] = MISSED_COLOUR
-    return _hatched(picture, unknown)
+    return hatched(picture, unknown)
 
 
-def _hatched(picture: np.ndarray, unknown: np.ndarray | None) -> np.ndarray:
+def hatched(picture: np.ndarray, unknown: np.ndarray | None) -> np.ndarray:
+    """The picture itself, hatched in place where `unknown` is true, whose size it has."""
     if unknown is not None:
         row, column = np.nonzero(unknown)
         picture[row, column] = np.array(UNKNOWN_COLOURS, np.uint8)[((row + column) % 12 < 6).astype(int)]

@@ -1,0 +1,282 @@
+"""How long the training of a bundle takes on this machine, from a few iterations of it at several widths."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from ignite.engine import Engine, Events
+from monai.bundle import ConfigParser
+from monai.data import DataLoader
+from monai.utils import set_determinism
+from torch.utils.data import ConcatDataset, Dataset
+
+from monai_unet import inferers, malloc
+from monai_unet.errors import cause_under_monai
+
+_LEAST, _MOST, _ENOUGH = 3, 12, 4.0  # iterations that are measured, and seconds after which these are enough
+_WARM_UP = {"cpu": 1}
+_WARM_UP_ELSEWHERE = 4  # a GPU chooses its kernels, and a CUDA graph is recorded
+_WIDER = 4  # times as long at twice the width, at most: as many more multiplications
+_BYTES = 3  # times what a prediction needs: what a training keeps for the backward pass
+NOT_MEASURED = "not measured"
+_MEMINFO = Path("/proc/meminfo")
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What a training at one width takes.
+
+    Attributes:
+        features: channels of each level of the network.
+        parameters: of the network.
+        iteration: seconds of one iteration; None when it was not measured.
+        total: seconds of the whole training; None when it was not measured.
+        why_not: it was not measured.
+    """
+
+    features: tuple[int, ...]
+    parameters: int
+    iteration: float | None = None
+    total: float | None = None
+    why_not: str = ""
+
+
+@dataclass(frozen=True)
+class Run:
+    """How much work a training is.
+
+    Attributes:
+        epochs: in which every training section gives one tile.
+        training: training sections.
+        validation: validation sections.
+        batch_size: tiles of an iteration, where there are as many sections.
+        interval: epochs between two validations.
+    """
+
+    epochs: int
+    training: int
+    validation: int
+    batch_size: int
+    interval: int
+
+    @property
+    def iterations(self) -> float:
+        """Over all epochs; an iteration with fewer tiles, the last of an epoch, counts by these."""
+        return self.epochs * self.training / min(self.batch_size, self.training)
+
+    @property
+    def looks(self) -> int:
+        """Validations: one each interval and after the last epoch, and one more to find the threshold."""
+        return math.ceil(self.epochs / self.interval) + 1
+
+    def seconds(self, iteration: float, validation: float, preparing: float) -> float:
+        """Of the whole training, from those of one iteration, and of validating and of preparing one section."""
+        prepared = self.training + self.validation
+        return self.iterations * iteration + self.looks * self.validation * validation + prepared * preparing
+
+
+def run_of(parser: ConfigParser) -> Run:
+    """How much work the training of a bundle is, by its training config."""
+    value = parser.get_parsed_content
+    training, validation = ([section for file in part for section in file["sections"]] for part in value("split"))
+    return Run(
+        value("epochs"),
+        len(training),
+        len(validation) or len(training),
+        value("batch_size"),
+        max(value("val_interval"), 1),
+    )
+
+
+def widths(features: Sequence[int]) -> list[tuple[int, ...]]:
+    """A network's own width, half of it, and twice as much.
+
+    Example:
+        >>> widths([1, 2])
+        [(1, 2), (1, 1), (2, 4)]
+    """
+    others = (tuple(max(number // 2, 1) for number in features), tuple(2 * number for number in features))
+    return [tuple(features), *(other for other in others if other != tuple(features))]
+
+
+def measure(config: Path, root: Path, dataset: Dataset, preparing: float, budget: float = 40.0) -> list[Pace]:
+    """Run a few iterations of a bundle's own trainer, and one validation, at three widths.
+
+    The bundle's own width comes first and is always measured. Another one is left out where its iterations would take
+    more than what is left of the budget, by half or four times those of the own width, or where it needs more memory
+    than is available. No handler of the bundle runs but the one that clips gradients, so nothing is written. A GPU is
+    waited for after each iteration, which training does not do, so the time is a bit too long there.
+
+    Args:
+        config: the training config, `train.json`.
+        root: the bundle's folder.
+        dataset: some of its training sections, prepared; they stand for all.
+        preparing: seconds that preparing one of them took.
+        budget: seconds for all widths together; one iteration is always finished.
+
+    Returns:
+        A `Pace` for each of `widths`.
+    """
+    start = time.perf_counter()
+    plain = parsed(config, root)
+    value = plain.get_parsed_content
+    set_determinism(value("seed"))  # as the config's `initialize` does, since these change the speed
+    inferers.allow_tf32(value("precision"))
+    malloc.keep_freed_blocks()
+    run, paces = run_of(plain), list[Pace]()
+    for features in widths(value("features")):
+        left = budget - (time.perf_counter() - start)
+        expected = 0.0  # as is the own width, whatever it takes
+        if paces:
+            times = _WIDER if features > paces[0].features else 1 / 2
+            expected = math.inf if paces[0].iteration is None else times * paces[0].iteration
+        paces.append(_pace(parsed(config, root), run, features, dataset, preparing, left, expected))
+    return paces
+
+
+def parsed(config: Path, root: Path) -> ConfigParser:
+    """A config outside of MONAI's workflow, which is what would know the bundle's folder."""
+    parser = ConfigParser()
+    parser.read_config(str(config))
+    parser["bundle_root"] = str(root)
+    return parser
+
+
+def duration(seconds: float) -> str:
+    """A time as people say it, with two digits or so.
+
+    Example:
+        >>> duration(44.6), duration(600), duration(4810), duration(2 * 86400 + 7300)
+        ('45 s', '10 min', '1 h 20 min', '2 d 2 h')
+    """
+    if seconds < 90:
+        return f"{max(round(seconds), 1)} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    minutes = 5 * round(minutes / 5)
+    if minutes < 24 * 60:
+        return f"{minutes // 60} h" + (f" {minutes % 60} min" if minutes % 60 else "")
+    hours = round(seconds / 3600)
+    return f"{hours // 24} d" + (f" {hours % 24} h" if hours % 24 else "")
+
+
+def _pace(
+    parser: ConfigParser,
+    run: Run,
+    features: tuple[int, ...],
+    dataset: Dataset,
+    preparing: float,
+    left: float,
+    expected: float,
+) -> Pace:
+    """At one width, with `left` seconds to spend, of which an iteration is expected to take some."""
+    parser["features"] = list(features)
+    device = torch.device(parser.get_parsed_content("device"))
+    network = parser.get_parsed_content("network_def")
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    batch = min(run.batch_size, run.training)
+    pixels = batch * parser.get_parsed_content("input_size") ** 2
+    if _BYTES * network.bytes_per_pixel * pixels > _available(device):
+        return Pace(features, parameters, why_not="needs more memory than is free")
+    warm_up = _WARM_UP.get(device.type, _WARM_UP_ELSEWHERE)
+    if expected and expected * (warm_up + 1) > left:
+        return Pace(features, parameters, why_not=NOT_MEASURED)
+    try:
+        clock = _Clock(device, warm_up, left)
+        iteration = _seconds_of_an_iteration(parser, dataset, batch, clock)
+        validation = _seconds_of_a_validation(parser)
+    except RuntimeError as error:
+        if not isinstance(cause_under_monai(error), torch.OutOfMemoryError):
+            raise
+        torch.cuda.empty_cache()
+        return Pace(features, parameters, why_not="needs more memory than is free")
+    return Pace(features, parameters, iteration, run.seconds(iteration, validation, preparing))
+
+
+class _Clock:
+    """Ends a trainer's run when enough of its iterations have been timed; the first ones do not count."""
+
+    def __init__(self, device: torch.device, warm_up: int, seconds: float) -> None:
+        self.device, self.warm_up, self.seconds = device, warm_up, seconds
+        self.start, self.ends = time.perf_counter(), list[float]()
+
+    def attach(self, engine: Engine) -> None:
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self)
+
+    def __call__(self, engine: Engine) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        self.ends.append(time.perf_counter())
+        timed = len(self.ends) - self.warm_up
+        late = self.ends[-1] - self.start > self.seconds / 2
+        spent = self.ends[-1] - self.ends[self.warm_up - 1] if timed > 0 else 0.0
+        if timed >= _MOST or (timed >= 1 and late) or (timed >= _LEAST and spent >= _ENOUGH):
+            engine.terminate()
+
+    @property
+    def iteration(self) -> float:
+        """Seconds, the mean: what a whole run adds up to, pauses included."""
+        return (self.ends[-1] - self.ends[self.warm_up - 1]) / (len(self.ends) - self.warm_up)
+
+
+def _seconds_of_an_iteration(parser: ConfigParser, dataset: Dataset, batch: int, clock: _Clock) -> float:
+    tiles = (clock.warm_up + _MOST) * batch
+    many: Dataset = ConcatDataset([dataset] * math.ceil(tiles / len(dataset)))  # type: ignore[arg-type]
+    parser["train::dataloader"] = DataLoader(many, batch_size=batch, drop_last=True, num_workers=0)
+    handlers = [each for each in parser["train::handlers"] if "ClipGradients" in str(each.get("_target_"))]
+    parser["train::handlers"] = [*handlers, clock]
+    parser["train::trainer::max_epochs"] = 1
+    parser.get_parsed_content("train::trainer").run()
+    return clock.iteration
+
+
+def _seconds_of_a_validation(parser: ConfigParser) -> float:
+    """Of one section: prediction and scores."""
+    training, validation = parser.get_parsed_content("split")
+    file = (validation or training)[0]
+    parser["validate::dataset::data"] = [{**file, "sections": file["sections"][:1]}]
+    parser["validate::handlers"] = []
+    evaluator: Any = parser.get_parsed_content("validate::evaluator")
+    start = time.perf_counter()
+    evaluator.run()
+    return time.perf_counter() - start
+
+
+def _available(device: torch.device) -> float:
+    """Bytes that can be had; infinitely many where that is not known, and on a GPU, which says when there are none."""
+    if device.type != "cpu":
+        return math.inf
+    try:
+        lines = _MEMINFO.read_text(encoding="ascii").splitlines()
+    except OSError:
+        return math.inf
+    found = [int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")]
+    return 1024 * found[0] if found else math.inf
+
+
+def lines_of(paces: Sequence[Pace]) -> list[list[str]]:
+    """The table for people: its head, and a line for each width, the bundle's own, which is the first, being marked.
+
+    What was not measured is bounded by the own width: the work grows at least with the width, and at most with its
+    square.
+    """
+    own = paces[0]
+    table = [["features", "parameters", "an iteration", "the whole training"]]
+    for pace in sorted(paces, key=lambda each: each.features):
+        iteration, total = "", pace.why_not
+        if pace.iteration is not None and pace.total is not None:
+            iteration, total = f"{pace.iteration:.2g} s", f"about {duration(pace.total)}"
+        elif pace.why_not == NOT_MEASURED and own.total is not None:
+            bounds = (2, _WIDER) if pace.features > own.features else (1 / _WIDER, 1 / 2)
+            total = f"{NOT_MEASURED}; {' to '.join(duration(own.total * times) for times in bounds)}"
+        features = "[" + ",".join(map(str, pace.features)) + "]"
+        mark = ", as it is set" if pace is own else ""
+        table.append([features, f"{pace.parameters / 1e6:.2g} million", iteration, total + mark])
+    return table

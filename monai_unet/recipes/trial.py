@@ -1,0 +1,246 @@
+"""A look at a new bundle before the night: what training will see, and how long it will take here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from monai.bundle import ConfigParser
+from monai.transforms import Compose
+
+from monai_unet.data.sections import SectionDataset
+from monai_unet.io import written_aside
+from monai_unet.io.stack import count_sections
+from monai_unet.recipes.timing import Pace, lines_of, measure, parsed
+from monai_unet.report.montage import MontageRow, Tile, montage, montage_page
+from monai_unet.report.overlays import framed, heat, heat_bar, in_colour, overlaid, resized
+from monai_unet.report.pictures import class_colours, png
+
+SIDE = 384  # pixels of a picture's longer side
+_TILES = 3  # augmented tiles of a section
+_OTHERS, _SMALL = 12, 188  # sections that are shown by their label alone, and pixels of these pictures
+LOOK = "outlines must follow the cells: else the label belongs to another image or is transposed"
+HINTS = (
+    "Outlines must follow the cells. If they do not, the label belongs to another image, or its rows are its columns.",
+    "Each cell has a colour of its own: two cells in one colour are one cell to the training. Hatched is unknown.",
+    "The weight map is bright where a wrong pixel costs most, and dark at 0, where nothing is learned.",
+    "The tiles are what the network gets, drawn at random. It predicts what is in the frame; around it is context.",
+)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Some sections of a bundle as its training takes them.
+
+    Attributes:
+        names: of the files of image and label, and the section, of each.
+        short: names of the sections that are not prepared, but shown by their labels.
+        others: these sections, as they were read.
+        num_sections: of the whole data.
+        raw: the sections as they were read, see `read_labelled_sections`.
+        dataset: the same, prepared; its items are random tiles.
+        seconds: that preparing one took.
+        classes: names, background first.
+    """
+
+    names: tuple[str, ...]
+    short: tuple[str, ...]
+    others: Sequence[Mapping[str, Any]]
+    num_sections: int
+    raw: Sequence[Mapping[str, Any]]
+    dataset: SectionDataset
+    seconds: float
+    classes: tuple[str, ...]
+
+
+def prepare(folder: Path, labelled: Sequence[bool] = (), number: int = 3) -> Prepared:
+    """Read and prepare a few sections by the bundle's own data set and transforms.
+
+    Args:
+        folder: of the bundle.
+        labelled: of each section of the data, in order, whether anything is labelled; those where it is are preferred.
+        number: of sections: the first, the last, and others evenly between them.
+    """
+    parser = _parsed(folder)
+    files = parser.get_parsed_content("files")
+    sections = [(file, index) for file in files for index in range(count_sections(file["image"]))]
+    chosen = choose(len(sections), labelled, number)
+    others = [index for index in choose(len(sections), labelled, number + _OTHERS) if index not in chosen][:_OTHERS]
+    raw = _dataset(folder, _data(sections, chosen + others), Compose([]))
+    start = time.perf_counter()
+    dataset = _dataset(folder, _data(sections, chosen))
+    seconds = (time.perf_counter() - start) / len(chosen)
+    dataset.transform.set_random_state(parser.get_parsed_content("seed"))
+    as_read = [raw[index] for index in range(len(raw))]
+    return Prepared(
+        names=tuple(_name(*sections[index]) for index in chosen),
+        short=tuple(str(section["name"]) for section in as_read[len(chosen) :]),
+        others=as_read[len(chosen) :],
+        num_sections=len(sections),
+        raw=as_read[: len(chosen)],
+        dataset=dataset,
+        seconds=seconds,
+        classes=tuple(parser.get_parsed_content("classes")),
+    )
+
+
+def _name(file: Mapping[str, Any], section: int) -> str:
+    name = f"image {Path(file['image']).name}, label {Path(file['label']).name}"
+    return f"{name}, section {section}" if count_sections(file["image"]) > 1 else name
+
+
+def _data(sections: Sequence[tuple[dict[str, Any], int]], indices: Sequence[int]) -> list[dict[str, Any]]:
+    return [{**file, "sections": [section]} for file, section in (sections[index] for index in indices)]
+
+
+def choose(count: int, labelled: Sequence[bool] = (), number: int = 3) -> list[int]:
+    """Which of `count` sections to show: the first, the last and others between, of those with labels if there are any.
+
+    Example:
+        >>> choose(9), choose(4, [False, True, True, False])
+        ([0, 4, 8], [1, 2])
+    """
+    usable = [index for index in range(count) if len(labelled) == count and labelled[index]] or list(range(count))
+    places = np.linspace(0, len(usable) - 1, min(number, len(usable))).round().astype(int)
+    return [usable[place] for place in places]
+
+
+def rows_of(prepared: Prepared) -> list[MontageRow]:
+    """The montage's rows: a section's image, label, weight map, and augmented tiles; last the labels of others."""
+    rows = []
+    for index, (name, raw) in enumerate(zip(prepared.names, prepared.raw, strict=True)):
+        image = in_colour(resized(np.asarray(raw["image"]), SIDE))
+        tiles = [Tile("image", image), *_labels(raw, image, prepared.classes)]
+        kept = prepared.dataset._cache[index]  # what is not random, before a tile is cut out
+        if "weight" in kept:
+            tiles.append(_weights(kept["weight"]))
+        tiles += [
+            Tile(f"tile {number + 1}: input, output in the frame", tile_picture(prepared.dataset[index]))
+            for number in range(_TILES)
+        ]
+        rows.append(MontageRow(name, tiles))
+    small = [
+        Tile(name, _labels(raw, in_colour(resized(np.asarray(raw["image"]), _SMALL)), prepared.classes)[0].picture)
+        for name, raw in zip(prepared.short, prepared.others, strict=True)
+    ]
+    if small:
+        shown = f"{len(prepared.names) + len(small)} of {prepared.num_sections}"
+        rows.append(MontageRow(f"labels of others; all in all {shown} sections are shown", small))
+    return rows
+
+
+def tile_picture(sample: Mapping[str, Any]) -> np.ndarray:
+    """A random tile: the input (C, H, W) with the frame of the output (1, h, w) and the outlines of its label there.
+
+    A learned distance is outlined where it begins, so cells that touch have one outline.
+
+    Returns:
+        uint8, (SIDE, SIDE, 3).
+    """
+    image, label = (torch.as_tensor(sample[key]).cpu().numpy() for key in ("image", "label"))
+    size = image.shape[-1]
+    margin = (size - label.shape[-1]) // 2
+    classes = np.zeros((size, size), np.int32)
+    # the numbers of a learned distance lie between 1 and 2: inside, whatever they are
+    is_whole = bool(np.all(label == np.round(label)))
+    classes[margin : size - margin, margin : size - margin] = label[0] if is_whole else label[0] > 0
+    drawn = overlaid(in_colour(resized(image, SIDE)), resized(classes, SIDE, whole_numbers=True), tint=False)
+    inner = round(label.shape[-1] * SIDE / size)
+    return framed(drawn, inner, inner)
+
+
+def write(folder: Path, rows: Sequence[MontageRow], times: Sequence[Sequence[str]] = (), note: str = "") -> Path:
+    """Write `montage.png` and `index.html` into the bundle's `docs/trial`; returns that folder."""
+    place = folder / "docs" / "trial"
+    with written_aside(place / "montage.png") as temporary:
+        temporary.write_bytes(png(montage(rows)))
+    with written_aside(place / "index.html") as temporary:
+        page = montage_page(f"{folder.resolve().name}: what training will see", HINTS, rows, times, note)
+        temporary.write_text(page, encoding="utf-8")
+    return place
+
+
+def pace(folder: Path, prepared: Prepared, budget: float = 40.0) -> tuple[list[Pace], str]:
+    """How long training takes at three widths, and on what; see `measure`."""
+    device = torch.device(_parsed(folder).get_parsed_content("device"))
+    where = _cpu() if device.type == "cpu" else _gpu(device)
+    config = folder / "configs" / "train.json"
+    return measure(config, folder, prepared.dataset, prepared.seconds, budget), where
+
+
+def times_text(table: Sequence[Sequence[str]], where: str) -> str:
+    """The table of times for the screen."""
+    wide = [max(len(line[column]) for line in table) for column in range(len(table[0]))]
+    lines = [
+        "  " + "  ".join(cell.ljust(width) for cell, width in zip(line, wide, strict=True)).rstrip() for line in table
+    ]
+    return "\n".join([f"how long training takes on {where}, by a few iterations:", *lines, f"  {WIDTH}"])
+
+
+WIDTH = 'another width: --features "[...]" in all commands'
+
+
+def _labels(raw: Mapping[str, Any], image: np.ndarray, classes: Sequence[str]) -> list[Tile]:
+    side = max(image.shape)
+    if "cells" not in raw:  # the target is an image
+        return [Tile("target", in_colour(resized(np.asarray(raw["label"]), side)))]
+    cells, label = (resized(np.asarray(raw[key])[0], side, whole_numbers=True) for key in ("cells", "label"))
+    unknown = resized(np.asarray(raw["ignore"])[0], side, whole_numbers=True) > 0
+    if len(classes) == 2:
+        number = len(np.unique(np.asarray(raw["cells"]))) - 1
+        return [Tile(f"label: {number} {classes[1]}{'' if number == 1 else 's'}", overlaid(image, cells, unknown))]
+    names = ", ".join(f"{index} {name}" for index, name in enumerate(classes))
+    return [Tile("label", overlaid(image, label, unknown)), Tile(f"classes: {names}", class_colours(label))]
+
+
+def _weights(weight: Any) -> Tile:
+    values = resized(torch.as_tensor(weight).cpu().numpy()[0], SIDE)
+    low, high = float(values.min()), float(values.max())
+    bar = np.full((len(values), 16, 3), 255, np.uint8)
+    bar[:, 4:] = heat_bar(len(values))
+    found = f"weight: {low:.3g} everywhere" if low == high else f"weight, 0 (dark) to {high:.3g} (bright)"
+    return Tile(found, np.concatenate([heat(values, 0, high), bar], axis=1))
+
+
+def _parsed(folder: Path) -> ConfigParser:
+    return parsed(folder / "configs" / "train.json", folder)
+
+
+def _dataset(folder: Path, data: list[dict[str, Any]], transform: Any = None) -> SectionDataset:
+    parser = _parsed(folder)
+    parser["train::dataset::data"] = data
+    if transform is not None:
+        parser["train::dataset::transform"] = transform
+    return parser.get_parsed_content("train::dataset")
+
+
+def _cpu() -> str:
+    threads = torch.get_num_threads()
+    return f"the CPU, {threads} thread{'s' if threads > 1 else ''}"
+
+
+def _gpu(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
+
+
+def try_bundle(folder: Path, labelled: Sequence[bool] = (), say: Any = print) -> None:
+    """Make the montage of a new bundle and measure how long it trains, and say both; the montage first.
+
+    Args:
+        folder: of the bundle, which gets `docs/trial`.
+        labelled: as in `prepare`.
+        say: takes a line.
+    """
+    prepared = prepare(folder, labelled)
+    rows = rows_of(prepared)
+    place = write(folder, rows)
+    say(f"look at {place / 'montage.png'} or {place / 'index.html'}:\n  {LOOK}")
+    paces, where = pace(folder, prepared)
+    table = lines_of(paces)
+    write(folder, rows, table, f"On {where}, by a few iterations; {WIDTH}.")
+    say(f"\n{times_text(table, where)}")
