@@ -14,6 +14,8 @@ import pytest
 import SimpleITK
 import tifffile
 from image_arrays import RGB, stack, whole
+from image_files import write_czi, write_n5, write_series
+from PIL import Image
 from skimage.io import imsave
 
 from monai_unet.io import check_finite, count_sections, open_source
@@ -195,6 +197,63 @@ class TestCompressedNrrd(TestMha):
     compressed = True
 
 
+class TestBmp(SourceContract):
+    name = "a.bmp"
+    shape = (1, 70, 93)
+    dtypes = ("uint8",)
+
+    def write(self, path, array):
+        Image.fromarray(array[0]).save(path)
+
+
+class TestDicomFolder(SourceContract):
+    name = "a.scan"
+    dtypes = ("uint8", "int16", "uint16")
+
+    def write(self, path, array):
+        write_series(path, array)
+
+    def damage(self, path):
+        for file in path.iterdir():
+            SourceContract.damage(self, file)
+
+
+class TestHdf5(SourceContract):
+    name = "a.h5"
+    dtypes = ("uint8", "int16", "uint16", "float32", "float64")
+    options: ClassVar = {}
+
+    def write(self, path, array):
+        h5py = pytest.importorskip("h5py", reason="needs the extra `formats`")
+        with h5py.File(path, "w") as file:
+            file.create_dataset("volumes/raw", data=array, **self.options)
+
+
+class TestPackedHdf5(TestHdf5):
+    name = "a.hdf5"
+    options: ClassVar = {"chunks": (2, 32, 20), "compression": "gzip", "shuffle": True}
+
+
+class TestN5(SourceContract):
+    name = "a.n5"
+    dtypes = ("uint8", "int16", "uint16", "float32", "float64")
+
+    def write(self, path, array):
+        write_n5(path, array)
+
+    def damage(self, path):
+        chunk = max((file for file in path.rglob("*") if file.is_file()), key=lambda file: file.stat().st_size)
+        SourceContract.damage(self, chunk)
+
+
+class TestCzi(SourceContract):
+    name = "a.czi"
+    dtypes = ("uint8", "uint16", "float32")
+
+    def write(self, path, array):
+        write_czi(path, array[None])
+
+
 @needs_zarr
 class TestZarr3(SourceContract):
     name = "a.zarr"
@@ -328,7 +387,7 @@ def unknown_compression(path):
 
 
 def two_volumes(path):
-    nibabel.save(nibabel.Nifti1Image(np.zeros((5, 6, 3, 2), np.uint8), np.eye(4)), path)
+    nibabel.save(nibabel.Nifti1Image(np.zeros((5, 6, 3, 2, 2), np.uint8), np.eye(4)), path)
 
 
 @pytest.mark.parametrize(
@@ -340,7 +399,7 @@ def two_volumes(path):
         ("a.tif", lambda path: path.touch(), "it is empty"),
         ("a.png", lambda path: path.touch(), "it is empty"),
         ("a.nii", lambda path: path.touch(), "it is empty"),
-        ("a.nii", two_volumes, "expected one grey volume"),
+        ("a.nii", two_volumes, "expected channels along one axis"),
         (
             "a.png",
             lambda path: imsave(path, np.zeros((5, 6, 4), np.uint8), check_contrast=False),
