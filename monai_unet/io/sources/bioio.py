@@ -1,4 +1,4 @@
-"""CZI, ND2 and LIF through the readers of BioIO."""
+"""ND2 and LIF through the readers of BioIO."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from monai_unet.io.sources.inside import split_inside
 
 # the package with the reader of an ending, and what makes it read a plane at a time
 _READERS: dict[str, tuple[str, dict[str, Any]]] = {
-    ".czi": ("bioio_czi", {"chunk_dims": ["Y", "X"]}),
     ".nd2": ("bioio_nd2", {}),
     ".lif": ("bioio_lif", {"chunk_dims": ["Y", "X"]}),
 }
@@ -21,10 +20,9 @@ _MOST_NAMED = 20  # scenes in an error
 
 
 class BioioSource(ImageSource):
-    """The only image of a CZI, ND2 or LIF, or the one that the path names, FILE.lif/Series003; in micrometres.
+    """The only image of an ND2 or LIF, or the one that the path names, FILE.lif/Series003; in micrometres.
 
-    Only the planes that a box touches are read. How much of a plane is, is up to the reader: those of CZI and LIF read
-    it as a whole, and put the tiles of a mosaic together.
+    Only the planes that a box touches are read, those of LIF as a whole.
     """
 
     def _open(self) -> Any:

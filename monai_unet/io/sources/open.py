@@ -28,7 +28,7 @@ _READERS = {
     ".dicom": ("dicom", "DicomSource"),
     ".h5": ("hdf5", "Hdf5Source"),
     ".hdf5": ("hdf5", "Hdf5Source"),
-    ".czi": ("bioio", "BioioSource"),
+    ".czi": ("czi", "CziSource"),
     ".nd2": ("bioio", "BioioSource"),
     ".lif": ("bioio", "BioioSource"),
     ".jpg": ("picture", "PictureSource"),

@@ -41,7 +41,7 @@ def test_values_are_those_that_slope_and_intercept_make(tmp_path, slope):
     image.SetMetaData("0028|1053", "2")
     image.SetMetaData("0028|1052", "-7")
     SimpleITK.WriteImage(image, str(tmp_path / "a.dcm"))
-    tag = b"\x28\x00\x53\x10DS\x02\x00"
+    tag = b"\x28\x00\x53\x10\x02\x00\x00\x00"
     content = (tmp_path / "a.dcm").read_bytes()
     assert tag + b"2 " in content
     (tmp_path / "a.dcm").write_bytes(content.replace(tag + b"2 ", tag + slope.encode()))

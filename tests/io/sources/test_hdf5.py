@@ -143,7 +143,7 @@ def test_pixels_in_other_files_are_refused(tmp_path):
 def test_a_small_file_that_describes_a_large_image_is_refused(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.create_dataset("raw", (30000, 30000, 30000), np.uint8, chunks=(10, 100, 100))
-    with pytest.raises(ValueError, match="describes an image of .*27000000000000 bytes, and 0 bytes are there"):
+    with pytest.raises(ValueError, match=r"describes an image of .*27000000000000 bytes, and 0 bytes are there"):
         open_source(tmp_path / "a.h5")
 
 
