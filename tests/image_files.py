@@ -68,8 +68,8 @@ def write_czi(path, array, scenes=1, times=1, names=("DAPI", "GFP"), **sizes):
 
 _LIF = """<LMSDataContainerHeader Version="2"><Element Name="a" Visibility="1" UniqueID="0"><Data/>
 <Memory Size="0" MemoryBlockID="MemBlock_0"/><Children>{images}</Children></Element></LMSDataContainerHeader>"""
-_LIF_IMAGE = """<Element Name="{name}" Visibility="1" UniqueID="{name}"><Data><Image TextDescription=""><ImageDescription>
-<Channels>{channels}</Channels><Dimensions>{dimensions}</Dimensions></ImageDescription></Image></Data>
+_LIF_IMAGE = """<Element Name="{name}" Visibility="1" UniqueID="{name}"><Data><Image TextDescription="">
+<ImageDescription><Channels>{channels}</Channels><Dimensions>{dimensions}</Dimensions></ImageDescription></Image></Data>
 <Memory Size="{size}" MemoryBlockID="MemBlock_{name}"/><Children/></Element>"""
 
 

@@ -332,7 +332,15 @@ def large_zarr(folder):
     return folder / "a.zarr"
 
 
-@pytest.mark.parametrize("write", [large_tiff, large_nifti, large_zarr])
+def large_hdf5(folder):
+    h5py = pytest.importorskip("h5py", reason="needs the extra `formats`")
+    with h5py.File(folder / "a.h5", "w") as file:
+        array = file.create_dataset("raw", (2, 8000, 8000), np.uint8, chunks=(1, 400, 400))
+        array[0, 2800:3600] = 7
+    return folder / "a.h5"
+
+
+@pytest.mark.parametrize("write", [large_tiff, large_nifti, large_zarr, large_hdf5])
 def test_a_box_of_an_image_of_128_mb_takes_a_few_mb_at_most(tmp_path, write):
     path = write(tmp_path)
     open_source(path).read((slice(0, 1), slice(0, 10), slice(0, 10)))  # imports

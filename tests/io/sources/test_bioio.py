@@ -1,4 +1,4 @@
-"""LIF from a file put together by hand, and both with a stand-in for BioIO's reader: nothing but microscopes writes them."""
+"""ND2 and LIF, which only microscopes write: a LIF put together by hand, and a stand-in for BioIO's reader of both."""
 
 import sys
 from types import SimpleNamespace
