@@ -19,7 +19,7 @@ from monai.transforms import SaveImaged
 from monai.utils import ImageMetaKey, MetaKeys, SpaceKeys, convert_data_type, ensure_tuple
 
 from monai_unet.io.atomic import written_aside
-from monai_unet.io.sources import ONE_CHANNEL, Pages, open_image
+from monai_unet.io.sources import ONE_CHANNEL, Pages, is_dicom, is_dicom_folder, open_image, open_source, split_inside
 from monai_unet.io.sources.nifti import NIFTI_UNITS
 from monai_unet.io.stack import READ_SUFFIXES, WRITTEN_BY, read_whole, stem
 
@@ -28,7 +28,7 @@ UNIT = "unit"
 
 
 class StackReader(ImageReader):
-    """`read_image` as a reader of MONAI's: every page of a TIFF, NIfTI, MetaImage and NRRD with their affine, PNG.
+    """`read_image` as a reader of MONAI's: every page of a TIFF, the affine where there is one.
 
     (W, H) of a single picture, (W, H, D) of a stack or volume; with the channels as last axis where there are several.
 
@@ -46,7 +46,7 @@ class StackReader(ImageReader):
 
     def verify_suffix(self, filename: Sequence[PathLike] | PathLike) -> bool:
         """Whether `read_image` knows the type."""
-        return is_supported_format(filename, [suffix[1:] for suffix in READ_SUFFIXES])
+        return all(_is_known(name) for name in ensure_tuple(filename))
 
     def read(self, data: Sequence[PathLike] | PathLike, **kwargs: Any) -> Path:
         """The path of one image; unknown types are refused, so that `LoadImage` goes on to its other readers.
@@ -76,6 +76,12 @@ class StackReader(ImageReader):
         if info.unit is not None:
             meta[UNIT] = info.unit
         return array, {**meta, MetaKeys.SPATIAL_SHAPE: np.asarray(shape)}
+
+
+def _is_known(name: PathLike) -> bool:
+    path = Path(name)
+    is_known = is_supported_format(name, [suffix[1:] for suffix in READ_SUFFIXES]) or bool(split_inside(path)[1])
+    return is_known or is_dicom_folder(path) or is_dicom(path)
 
 
 class TiffWriter(ImageWriter):
@@ -165,8 +171,8 @@ class SaveSectionsd(SaveImaged):
 
     Args:
         keys: of the results.
-        output_ext: of all results, ".tif", ".nii" or ".nii.gz"; when left out, ".tif" of TIFF and PNG, and ".nii.gz" of
-            what has an affine.
+        output_ext: of all results, ".tif", ".nii" or ".nii.gz"; when left out, ".nii.gz" of images with an affine, and
+            ".tif" of others.
         options: of `SaveImaged`.
 
     Raises:
@@ -186,8 +192,13 @@ class SaveSectionsd(SaveImaged):
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Write the results."""
         image = str(data[self.keys[0]].meta[ImageMetaKey.FILENAME_OR_OBJ])
-        self.saver = self._savers[0 if is_supported_format(image, ["tif", "tiff", "png"]) else -1]
+        self.saver = self._savers[-1 if _has_affine(image) else 0]
         return super().__call__(data)
+
+
+def _has_affine(image: str) -> bool:
+    # not by the metadata: MONAI gives every image an affine there
+    return not _is_known(image) or open_source(image).info.affine is not None
 
 
 _WRITERS: dict[str, type[ImageWriter]] = {

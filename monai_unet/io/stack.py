@@ -15,15 +15,19 @@ import numpy as np
 
 from monai_unet.io.sources import (
     ONE_CHANNEL,
+    PICTURE_SUFFIXES,
     ImageInfo,
     ImageSource,
     Pages,
     common_part,
     in_files,
+    is_dicom,
+    is_dicom_folder,
     is_unsure,
     open_image,
     open_source,
     parse_channels,
+    split_inside,
 )
 
 WRITTEN_BY = "monai-unet"
@@ -33,9 +37,12 @@ _RESULT = re.compile(r"(.+?)_(?:probability(?:_[\w-]+)?|label|instances)")
 
 logger = logging.getLogger(__name__)
 
-READ_SUFFIXES = (".tif", ".tiff", ".nii", ".nii.gz", ".png", ".mha", ".mhd", ".nrrd")
+READ_SUFFIXES = (
+    *(".tif", ".tiff", ".nii", ".nii.gz", ".png", ".mha", ".mhd", ".nrrd", ".dcm", ".dicom", ".jpg", ".jpeg", ".bmp"),
+    *(".h5", ".hdf5", ".czi", ".nd2", ".lif"),  # with the extra `formats`
+)
 _COMPANIONS = (".raw", ".zraw")  # the pixels of an .mhd
-_SUFFIX = re.compile(r"\.(tiff?|nii|nii\.gz|png|mha|mhd|nrrd)$", re.IGNORECASE)
+_SUFFIX = re.compile(f"({'|'.join(re.escape(each) for each in READ_SUFFIXES)})$", re.IGNORECASE)
 
 
 def read_stack(path: str | os.PathLike[str]) -> np.ndarray:
@@ -43,15 +50,22 @@ def read_stack(path: str | os.PathLike[str]) -> np.ndarray:
 
     Args:
         path: whatever `open_source` takes: TIFF (one page per section), NIfTI (the third axis counts the sections),
-            PNG, MetaImage, NRRD, Zarr. A colour table, which label editors add to show their numbers, is left aside.
+            PNG, MetaImage, NRRD, Zarr and so on, but no JPEG or BMP. A colour table, which label editors add to show
+            their numbers, is left aside.
 
     Returns:
         (D, H, W), in the type of the file; a single picture has D = 1. NIfTI's x and y become W and H.
 
     Raises:
         FileNotFoundError: when there is no such file.
-        ValueError: when it cannot be read as grey sections of one size, or holds values that are not finite.
+        ValueError: when it cannot be read as grey sections of one size, or holds values that are not finite; for a JPEG
+            or BMP.
     """
+    if str(path).lower().endswith(PICTURE_SUFFIXES):
+        raise ValueError(
+            f"{path}: labels are not read from JPEG or BMP; JPEG changes the numbers that were painted, and both hold "
+            "colours rather than numbers: save labels as TIFF or PNG from the program that they were painted in"
+        )
     source = open_source(path)
     if source.info.channels != 1:
         raise ValueError(
@@ -127,6 +141,8 @@ def image_files(
 ) -> list[str]:
     """The image files of a folder in the order of their names, or the one file that was named.
 
+    A folder of DICOM files is one image, whether it is named or lies in the folder.
+
     Args:
         path: the folder or file.
         results_in: where the results of inference go. If that is the folder itself, results of an earlier run are no
@@ -138,7 +154,7 @@ def image_files(
         ValueError: when results would overwrite each other, or a file that is not one of them.
     """
     path = Path(path)
-    if path.is_file():
+    if path.is_file() or split_inside(path)[1] or is_dicom_folder(path):
         return [str(path)]
     if not path.is_dir():
         raise FileNotFoundError(f"{path} does not exist; expected an image file or a folder of images")
@@ -206,11 +222,14 @@ def _is_result(path: str) -> bool:
 def list_images(folder: Path) -> list[str]:
     """The image files of a folder in the order of their names, several of one stem included; says what is left out."""
     # a name that starts with a point is not an image: macOS leaves such files, and so do runs that are killed
-    names = [file.name for file in folder.iterdir() if file.is_file() and not file.name.startswith(".")]
-    others = sorted(name for name in names if not name.lower().endswith((*READ_SUFFIXES, *_COMPANIONS)))
+    there = [each for each in folder.iterdir() if not each.name.startswith(".")]
+    series = [each.name for each in there if is_dicom_folder(each)]
+    names = [each.name for each in there if each.is_file()]
+    images = [name for name in names if name.lower().endswith(READ_SUFFIXES) or is_dicom(folder / name)]
+    others = sorted(name for name in set(names) - set(images) if not name.lower().endswith(_COMPANIONS))
     if others:
         _say_left_out(str(folder), tuple(others))
-    return sorted(str(folder / name) for name in names if name.lower().endswith(READ_SUFFIXES))
+    return sorted(str(folder / name) for name in (*images, *series))
 
 
 @cache  # once for a folder, however often it is listed

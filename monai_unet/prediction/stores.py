@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from monai_unet.io.convert import identity_of
-from monai_unet.io.sources import ONE_CHANNEL, ImageInfo, ImageSource
+from monai_unet.io.sources import ONE_CHANNEL, ImageInfo, ImageSource, split_inside
 from monai_unet.io.zarr_store import PredictionStore, create_or_open, identity
 from monai_unet.prediction.chunk import Job, tile_axes
 from monai_unet.prediction.model import Model
@@ -49,7 +49,7 @@ def is_finished(out: Path, output: str, settings: Mapping[str, Any]) -> bool:
 
 def settings_of(job: Job, source: ImageSource, model: Model) -> dict[str, Any]:
     """What the values of a prediction depend on."""
-    path = source.info.path
+    path, inside = split_inside(source.info.path)
     stat = path.stat()
     image: dict[str, Any] = {"image size": stat.st_size, "image changed": stat.st_mtime_ns}
     if path.is_dir():  # a Zarr: its folder does not change when a chunk does
@@ -59,7 +59,7 @@ def settings_of(job: Job, source: ImageSource, model: Model) -> dict[str, Any]:
     if model.channels != ONE_CHANNEL or model.pages is not None:
         image |= {"channels": list(model.channels), "pages": model.pages}
     return {
-        "image": path.name,
+        "image": f"{path.name}/{inside}" if inside else path.name,
         **image,
         "model": model.digest,
         "output": job.output,

@@ -68,7 +68,7 @@ def prepare(folder: Path, labelled: Sequence[bool] = (), number: int = 3) -> Pre
     """
     parser = _parsed(folder)
     files = parser.get_parsed_content("files")
-    sections = [(file, index) for file in files for index in range(count_sections(file["image"]))]
+    sections = [(file, index) for file in files for index in range(count_sections(file["label"]))]
     chosen = choose(len(sections), labelled, number)
     others = [index for index in choose(len(sections), labelled, number + _OTHERS) if index not in chosen][:_OTHERS]
     raw = _dataset(folder, _data(sections, chosen + others), Compose([]))
@@ -91,7 +91,7 @@ def prepare(folder: Path, labelled: Sequence[bool] = (), number: int = 3) -> Pre
 
 def _name(file: Mapping[str, Any], section: int) -> str:
     name = f"image {Path(file['image']).name}, label {Path(file['label']).name}"
-    return f"{name}, section {section}" if count_sections(file["image"]) > 1 else name
+    return f"{name}, section {section}" if count_sections(file["label"]) > 1 else name
 
 
 def _data(sections: Sequence[tuple[dict[str, Any], int]], indices: Sequence[int]) -> list[dict[str, Any]]:

@@ -164,8 +164,7 @@ def test_inference_keeps_the_affine_of_nifti_and_agrees_with_the_same_sections_i
     assert np.array_equal(result.get_fdata().T, tifffile.imread(tmp_path / "out" / "stack_probability.tif"))
 
 
-def test_dicom_is_read_by_monais_own_reader(trained, tmp_path):
-    pytest.importorskip("itk", reason="needs the extra `dicom`")
+def test_dicom_is_predicted_like_the_same_image_in_another_file(trained, tmp_path):
     picture = np.random.default_rng(0).integers(0, 255, (30, 41), np.uint8)
     for name in ("a.dcm", "b.mha"):
         SimpleITK.WriteImage(SimpleITK.GetImageFromArray(picture), str(tmp_path / name))

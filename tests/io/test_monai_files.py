@@ -4,9 +4,12 @@ import pytest
 import SimpleITK
 import tifffile
 import torch
+from image_files import write_series
 from monai.data import MetaTensor
 from monai.transforms import LoadImage, SaveImage
+from PIL import Image
 
+from monai_unet.io import open_source, read_stack
 from monai_unet.io.monai_files import NiftiWriter, SaveSectionsd, TiffWriter, challenge_name
 
 STACK = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
@@ -171,3 +174,30 @@ def test_a_nifti_keeps_its_unit(tmp_path):
     written = nibabel.load(tmp_path / "out" / "a_out.nii.gz")
     assert written.header.get_xyzt_units()[0] == "micron"
     assert np.allclose(written.affine, image.affine)
+
+
+def write_hdf5(path):
+    h5py = pytest.importorskip("h5py", reason="needs the extra `formats`")
+    with h5py.File(path, "w") as file:
+        file["raw"] = STACK
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "result"),
+    [
+        ("a.jpg", lambda path: Image.fromarray(STACK[0]).save(path), "a_label.tif"),
+        ("a.bmp", lambda path: Image.fromarray(STACK[0]).save(path), "a_label.tif"),
+        ("a.h5", write_hdf5, "a_label.tif"),
+        ("a", lambda path: write_series(path, STACK), "a_label.nii.gz"),
+        ("a.mha", lambda path: SimpleITK.WriteImage(SimpleITK.GetImageFromArray(STACK), path), "a_label.nii.gz"),
+    ],
+)
+def test_the_affine_of_an_image_decides_what_its_result_is(tmp_path, name, write, result):
+    write(tmp_path / name)
+    image = load(tmp_path / name)
+    SaveSectionsd("image", output_dir=tmp_path / "out", output_postfix="label", print_log=False)({"image": image})
+    (written,) = (tmp_path / "out").iterdir()
+    assert written.name == result
+    assert np.array_equal(read_stack(written)[0], image.numpy()[0].reshape(4, 3, -1)[..., 0].T)
+    if result.endswith(".nii.gz"):
+        assert np.allclose(nibabel.load(written).affine, open_source(tmp_path / name).info.affine)

@@ -4,9 +4,11 @@ import nibabel
 import numpy as np
 import pytest
 import tifffile
+from image_files import write_series
+from PIL import Image
 from skimage.io import imsave
 
-from monai_unet.io import READ_SUFFIXES, count_sections, image_files, read_image, read_stack
+from monai_unet.io import READ_SUFFIXES, count_sections, image_files, read_image, read_stack, stem
 
 STACK = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
 
@@ -157,12 +159,12 @@ def test_a_folder_without_images_is_refused(tmp_path):
 
 
 def test_files_that_are_no_images_are_named_once(tmp_path, caplog):
-    for name in ("a.tif", "b.jpg", "c.mhd", "c.raw", ".hidden.txt"):
+    for name in ("a.tif", "b.jpx", "c.mhd", "c.raw", ".hidden.txt"):
         (tmp_path / name).write_bytes(b"")
     for _ in range(2):
         assert [Path(file).name for file in image_files(tmp_path)] == ["a.tif", "c.mhd"]
     assert [record.getMessage() for record in caplog.records] == [
-        f"left out in {tmp_path}: b.jpg; images are files that end in {', '.join(READ_SUFFIXES)}"
+        f"left out in {tmp_path}: b.jpx; images are files that end in {', '.join(READ_SUFFIXES)}"
     ]
 
 
@@ -195,3 +197,25 @@ def test_names_that_some_disks_do_not_tell_apart_are_refused(tmp_path):
         (tmp_path / name).touch()
     with pytest.raises(ValueError, match=r"A.png, .*a.tif have one name"):
         image_files(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.JPEG", "a.bmp"])
+def test_labels_are_not_read_from_jpeg_or_bmp(tmp_path, name):
+    Image.fromarray(STACK[0]).save(tmp_path / name)
+    with pytest.raises(ValueError, match=rf"{name}: labels are not read .* save labels as TIFF or PNG"):
+        read_stack(tmp_path / name)
+    assert read_image(tmp_path / name).shape == (1, 3, 4)
+
+
+def test_a_folder_of_dicom_files_is_one_image_wherever_it_is_named(tmp_path):
+    write_series(tmp_path / "scan", STACK)
+    tifffile.imwrite(tmp_path / "a.tif", STACK)
+    (tmp_path / "others").mkdir()
+    assert image_files(tmp_path / "scan") == [str(tmp_path / "scan")]
+    assert image_files(tmp_path) == [str(tmp_path / "a.tif"), str(tmp_path / "scan")]
+
+
+def test_an_image_in_a_file_of_several_is_named_like_a_file(tmp_path):
+    (tmp_path / "a.h5").touch()
+    assert image_files(tmp_path / "a.h5" / "volumes" / "raw") == [str(tmp_path / "a.h5" / "volumes" / "raw")]
+    assert stem(tmp_path / "a.h5") == "a"

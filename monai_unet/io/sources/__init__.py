@@ -12,12 +12,16 @@ from monai_unet.io.sources.channels import (
     is_unsure,
     parse_channels,
 )
+from monai_unet.io.sources.dicom import is_dicom, is_dicom_folder
+from monai_unet.io.sources.inside import split_inside
 from monai_unet.io.sources.open import SOURCE_SUFFIXES, check_file, open_image, open_source
+from monai_unet.io.sources.picture import PICTURE_SUFFIXES
 
 __all__ = [
     "COLOURS",
     "METRES",
     "ONE_CHANNEL",
+    "PICTURE_SUFFIXES",
     "SOURCE_SUFFIXES",
     "Box",
     "ImageInfo",
@@ -29,9 +33,12 @@ __all__ = [
     "common_part",
     "files_of",
     "in_files",
+    "is_dicom",
+    "is_dicom_folder",
     "is_unsure",
     "open_image",
     "open_source",
     "parse_channels",
+    "split_inside",
     "unit_name",
 ]

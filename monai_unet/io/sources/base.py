@@ -65,7 +65,7 @@ class ImageInfo:
         unit: "nanometer", "micrometer", ...; None when the file does not say.
         origin: place of the first pixel's middle as (z, y, x) in `unit`, where the axes run along those of space; None
             when the file does not say.
-        affine: of NIfTI, MetaImage and NRRD, 4 x 4, from voxels (x, y, z) to `unit`; None of other formats.
+        affine: of NIfTI, MetaImage, NRRD and DICOM, 4 x 4, from voxels (x, y, z) to `unit`; None of other formats.
         colour_table: the file has a table (a palette, a LUT) that gives each number another colour or grey value. The
             numbers are what `read` returns: right for labels, but no grey values.
         channels_in: where the channels of a pixel lie: together in "pixels", or apart in "planes" of a page or in

@@ -11,11 +11,11 @@ from monai_unet.io.sources.base import Box, ImageInfo, ImageSource, straight_ori
 from monai_unet.io.sources.itk_header import stored_image
 
 # x and y of ITK's world point to the patient's left and back, those of NIfTI to the right and front
-_TO_NIFTI = np.diag([-1.0, -1.0, 1.0, 1.0])
+TO_NIFTI = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 class ItkSource(ImageSource):
-    """A grey MHA, MHD or NRRD, of two or three axes, in millimetres.
+    """An MHA, MHD or NRRD of two or three axes, in millimetres; the numbers of a vector pixel are its channels.
 
     SimpleITK reads a box of an uncompressed MetaImage alone; of other files it unpacks the whole each time.
     """
@@ -29,15 +29,13 @@ class ItkSource(ImageSource):
         return reader
 
     def _describe(self) -> ImageInfo:
-        import SimpleITK
-
         self._stored = stored_image(self.path)  # before ITK opens the files that a header may name
         reader = self._file
         size = reader.GetSize()
-        if len(size) not in (2, 3) or reader.GetNumberOfComponents() != 1:
+        if len(size) not in (2, 3):
             raise ValueError(
-                f"it has the shape {size[::-1]} with {reader.GetNumberOfComponents()} components; expected one grey "
-                "picture or volume: save each volume, and each channel, in its own file"
+                f"it has the shape {size[::-1]}; expected one picture or volume: save each volume in its own file, and "
+                "channels as the numbers of each pixel (SimpleITK.GetImageFromArray(array, isVector=True))"
             )
         spacing, direction = reader.GetSpacing(), np.array(reader.GetDirection()).reshape(len(size), len(size))
         if not (np.isfinite(spacing).all() and np.all(spacing) and abs(np.linalg.det(direction)) > 0):
@@ -45,9 +43,9 @@ class ItkSource(ImageSource):
                 f"its spacing is {spacing} and its direction {direction.tolist()}; ITK reads no image with a spacing "
                 "that is zero or not finite, or with axes in one plane: correct the header"
             )
-        empty = SimpleITK.Image([1] * len(size), reader.GetPixelID())
+        dtype, channels = pixel_type(reader), reader.GetNumberOfComponents()
         width, height, depth = (*size, 1)[:3]
-        expected, stored = math.prod(size) * SimpleITK.GetArrayViewFromImage(empty).dtype.itemsize, self._stored
+        expected, stored = math.prod(size) * channels * dtype.itemsize, self._stored
         if expected > stored.num_bytes * stored.ratio:
             raise ValueError(
                 f"it describes an image of {size[::-1]}, {expected} bytes, and the {stored.num_bytes} bytes that are "
@@ -56,12 +54,12 @@ class ItkSource(ImageSource):
         return ImageInfo(
             self.path,
             (depth, height, width),
-            1,
-            SimpleITK.GetArrayViewFromImage(empty).dtype,
+            channels,
+            dtype,
             ndim=len(size),
             spacing=tuple(reversed((*spacing, 1.0)[:3])),
             unit="millimeter",
-            origin=straight_origin(_TO_NIFTI @ _affine(reader, len(size))),
+            origin=straight_origin(TO_NIFTI @ _affine(reader, len(size))),
             affine=_affine(reader, len(size)),
         )
 
@@ -69,16 +67,30 @@ class ItkSource(ImageSource):
         return self._stored.num_bytes
 
     def _read(self, box: Box) -> np.ndarray:
-        import SimpleITK
+        # a reader keeps the box, and several threads may read
+        return read_region(self._open(), box, self.info.ndim, self.info.dtype)
 
-        num_axes = self.info.ndim
-        starts, extent = [int(part.start) for part in box], [int(part.stop - part.start) for part in box]
-        if 0 in extent:
-            return np.empty((1, *extent), self.info.dtype)
-        reader = self._open()  # a reader keeps the box, and several threads may read
-        reader.SetExtractIndex(starts[::-1][:num_axes])
-        reader.SetExtractSize(extent[::-1][:num_axes])
-        return SimpleITK.GetArrayFromImage(reader.Execute()).reshape(1, *extent)
+
+def pixel_type(reader: Any) -> np.dtype:
+    """Of the numbers that a reader, which knows its header, will return."""
+    import SimpleITK
+
+    one = SimpleITK.Image([1] * len(reader.GetSize()), reader.GetPixelID(), reader.GetNumberOfComponents())
+    return SimpleITK.GetArrayViewFromImage(one).dtype
+
+
+def read_region(reader: Any, box: Box, num_axes: int, dtype: np.dtype) -> np.ndarray:
+    """The pixels of a box, (channels, d, h, w), through a reader of files with that many axes."""
+    import SimpleITK
+
+    starts, extent = [int(part.start) for part in box], [int(part.stop - part.start) for part in box]
+    if 0 in extent:
+        reader.ReadImageInformation()
+        return np.empty((reader.GetNumberOfComponents(), *extent), dtype)
+    reader.SetExtractIndex(starts[::-1][:num_axes])
+    reader.SetExtractSize(extent[::-1][:num_axes])
+    pixels = SimpleITK.GetArrayFromImage(reader.Execute()).reshape(*extent, -1)  # the channels are the last axis
+    return np.ascontiguousarray(np.moveaxis(pixels, -1, 0)).astype(dtype, copy=False)
 
 
 def _affine(reader: Any, num_axes: int) -> np.ndarray:
@@ -87,4 +99,4 @@ def _affine(reader: Any, num_axes: int) -> np.ndarray:
     direction = np.array(reader.GetDirection()).reshape(num_axes, num_axes)
     affine[:num_axes, :num_axes] = direction * np.array(reader.GetSpacing())
     affine[:num_axes, 3] = reader.GetOrigin()
-    return _TO_NIFTI @ affine
+    return TO_NIFTI @ affine

@@ -1,4 +1,8 @@
-"""NIfTI read box by box; the third axis counts the sections, x and y become columns and rows."""
+"""NIfTI read box by box; the third axis counts the sections, x and y become columns and rows.
+
+NIfTI has the fourth axis for time and the fifth for the numbers of a vector, and many a program keeps channels in the
+fourth: one of the two may be longer than 1, and counts the channels. A file of colours has three, red, green and blue.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +20,7 @@ from monai_unet.io.sources.base import DEFLATE_RATIO, Box, ImageInfo, ImageSourc
 NIFTI_UNITS = {"micrometer": "micron", "millimeter": "mm", "meter": "meter"}
 """The units that a NIfTI can have, by their names here."""
 
+_RGB = np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")])
 _LONGEST_HEADER = 1 << 26  # bytes before the pixels; with extensions, of which nibabel reads all, some hold whole texts
 
 
@@ -71,15 +76,21 @@ class NiftiSource(ImageSource):
         if not isinstance(image, nibabel.Nifti1Pair):  # NIfTI-2 is a subclass
             raise ValueError("it is not a NIfTI file")
         shape = image.shape
-        if len(shape) < 2 or math.prod(shape[3:]) != 1:
-            raise ValueError(f"it has the shape {shape}; expected one grey volume: save each volume in its own file")
+        if len(shape) < 2 or math.prod(shape[5:]) != 1:
+            raise ValueError(f"it has the shape {shape}; expected one volume: save each volume in its own file")
+        long = [size for size in shape[3:] if size != 1]
+        dtype = image.get_data_dtype()
+        if len(long) + (dtype == _RGB) > 1:
+            raise ValueError(
+                f"it has the shape {shape}{' in colour' if dtype == _RGB else ''}; expected channels along one axis, "
+                "the fourth or the fifth: save each volume in its own file"
+            )
+        channels = 3 if dtype == _RGB else long[0] if long else 1
         width, height, depth = (*shape, 1)[:3]
         if min(shape) < 1:
-            return ImageInfo(self.path, (depth, height, width), 1, image.get_data_dtype(), 3)
-        if image.get_data_dtype().kind not in "uif":
-            raise ValueError(
-                f"it holds values of type {image.get_data_dtype()}; expected one whole or real number each"
-            )
+            return ImageInfo(self.path, (depth, height, width), 1, dtype, 3)
+        if dtype.kind not in "uif" and dtype != _RGB:
+            raise ValueError(f"it holds values of type {dtype}; expected whole or real numbers, or red, green and blue")
         end, size = _end(image.dataobj), self.path.stat().st_size
         if not self._is_packed and end > size:
             raise ValueError(f"it is cut off: {size} bytes of {end}; fetch or copy it again")
@@ -92,8 +103,8 @@ class NiftiSource(ImageSource):
         return ImageInfo(
             self.path,
             (depth, height, width),
-            1,
-            _scaled_type(image.dataobj),
+            channels,
+            np.dtype(np.uint8) if dtype == _RGB else _scaled_type(image.dataobj),
             ndim=2 if len(shape) == 2 else 3,
             spacing=(z, y, x),
             unit=unit_name(image.header.get_xyzt_units()[0]),
@@ -104,10 +115,12 @@ class NiftiSource(ImageSource):
     def _read(self, box: Box) -> np.ndarray:
         extent = tuple(part.stop - part.start for part in box)
         z, y, x = box
-        num_axes = len(self._file.shape)
-        pixels = self._file[(x, y, z, *(slice(1),) * (num_axes - 3))[:num_axes]]
-        block = np.asarray(pixels).T.reshape(1, *extent)
-        return block.astype(self.info.dtype, copy=False)
+        shape = self._file.shape
+        pixels = np.asarray(self._file[(x, y, z, *(slice(0, size) for size in shape[3:]))[: len(shape)]])
+        if pixels.dtype == _RGB:
+            pixels = np.ascontiguousarray(pixels).view(np.uint8).reshape(*pixels.shape, 3)
+        pixels = pixels.reshape(*extent[::-1], self.info.channels)  # of the last axes one is longer than 1
+        return np.ascontiguousarray(pixels.T).astype(self.info.dtype, copy=False)
 
 
 def _check_header(start: bytes) -> None:

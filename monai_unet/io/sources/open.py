@@ -1,4 +1,4 @@
-"""The reader for an image file: TIFF, OME-Zarr, plain Zarr, NIfTI, PNG, MetaImage or NRRD."""
+"""The reader for an image file, by its ending."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ from monai_unet.io.sources.channels import (
     parse_channels,
     with_channels,
 )
+from monai_unet.io.sources.dicom import is_dicom, is_dicom_folder
+from monai_unet.io.sources.inside import split_inside
+from monai_unet.io.sources.n5 import ATTRIBUTES
 
 # the module and the class for each ending; a module imports its format's package when it opens a file
 _READERS = {
@@ -31,7 +34,19 @@ _READERS = {
     ".mhd": ("itk", "ItkSource"),
     ".nrrd": ("itk", "ItkSource"),
     ".zarr": ("zarr", "ZarrSource"),
+    ".n5": ("n5", "N5Source"),
+    ".dcm": ("dicom", "DicomSource"),
+    ".dicom": ("dicom", "DicomSource"),
+    ".h5": ("hdf5", "Hdf5Source"),
+    ".hdf5": ("hdf5", "Hdf5Source"),
+    ".czi": ("czi", "CziSource"),
+    ".nd2": ("bioio", "BioioSource"),
+    ".lif": ("bioio", "BioioSource"),
+    ".jpg": ("picture", "PictureSource"),
+    ".jpeg": ("picture", "PictureSource"),
+    ".bmp": ("picture", "PictureSource"),
 }
+_FOLDERS = (".zarr", ".n5")
 SOURCE_SUFFIXES = tuple(_READERS)
 
 
@@ -41,12 +56,15 @@ def open_source(path: str | os.PathLike[str]) -> ImageSource:
     Args:
         path: a TIFF (pages of one size; tiled, striped, BigTIFF, OME, ImageJ), a folder with OME-Zarr (0.1 to 0.5) or
             a Zarr array (versions 2 and 3), a NIfTI (its third axis counts the sections; a `.nii.gz` is unpacked into
-            the folder for temporary files at the first read), a PNG (kept in memory as a whole), or a MetaImage or NRRD
-            (read by SimpleITK). Of a PNG or TIFF with a colour table the numbers are read, as labels have them;
-            `open_image` refuses it.
+            the folder for temporary files at the first read), a PNG, JPEG or BMP (kept in memory as a whole), a
+            MetaImage or NRRD, or a DICOM file or a folder with those of one series (read by SimpleITK). With the extra
+            `formats` also a CZI, ND2 or LIF, an HDF5, or a folder with an N5; FILE.h5/volumes/raw and
+            FILE.lif/Series003 name one image of several. Of a picture with a colour table the numbers are read, as
+            labels have them; `open_image` refuses it.
 
     Raises:
-        FileNotFoundError: when there is nothing, or a folder that is not a Zarr.
+        FileNotFoundError: when there is nothing, or a folder that is neither a Zarr nor an N5 nor holds DICOM files.
+        ImportError: when the package that reads it is missing.
         PermissionError: when it may not be read.
         ValueError: when it is not such an image, is damaged, or its sections differ in size.
 
@@ -56,9 +74,10 @@ def open_source(path: str | os.PathLike[str]) -> ImageSource:
         (1, 1, 100, 50)
     """
     path = Path(path)
-    check_file(path)
-    kind = _source_type(path)
-    if path.is_file() and path.stat().st_size == 0:
+    file, _ = split_inside(path)
+    check_file(file)
+    kind = _source_type(file)
+    if file.is_file() and file.stat().st_size == 0:
         raise ValueError(f"{path} cannot be read as an image: it is empty; fetch or copy it again")
     try:
         return kind(path)
@@ -131,16 +150,27 @@ def check_file(path: Path) -> None:
 
 def _source_type(path: Path) -> type[ImageSource]:
     if path.is_dir():
-        is_zarr = any((path / name).is_file() for name in ("zarr.json", ".zarray", ".zgroup"))
-        suffix = ".zarr" if is_zarr or path.suffix.lower() == ".zarr" else None
+        suffix = _folder_suffix(path)
         if suffix is None:
             raise FileNotFoundError(
-                f"{path} is a folder but not a Zarr; expected an image file ({', '.join(SOURCE_SUFFIXES)})"
+                f"{path} is a folder but not a Zarr, an N5 or one with DICOM files; expected an image file "
+                f"({', '.join(SOURCE_SUFFIXES)})"
             )
     else:
         name = path.name.lower()
-        suffix = next((each for each in SOURCE_SUFFIXES if each != ".zarr" and name.endswith(each)), None)
+        suffix = next((each for each in SOURCE_SUFFIXES if each not in _FOLDERS and name.endswith(each)), None)
+        if suffix is None and is_dicom(path):
+            suffix = ".dcm"
         if suffix is None:
             raise ValueError(f"{path}: unknown type; expected {', '.join(SOURCE_SUFFIXES)}")
     module, reader = _READERS[suffix]
     return getattr(importlib.import_module(f"monai_unet.io.sources.{module}"), reader)
+
+
+def _folder_suffix(path: Path) -> str | None:
+    """The ending that a folder has, or should have by what lies in it."""
+    marks = {".zarr": ("zarr.json", ".zarray", ".zgroup"), ".n5": (ATTRIBUTES,)}
+    for suffix, names in marks.items():
+        if path.suffix.lower() == suffix or any((path / name).is_file() for name in names):
+            return suffix
+    return ".dcm" if is_dicom_folder(path) else None

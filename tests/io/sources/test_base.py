@@ -14,6 +14,8 @@ import pytest
 import SimpleITK
 import tifffile
 from image_arrays import RGB, stack, whole
+from image_files import write_czi, write_n5, write_series
+from PIL import Image
 from skimage.io import imsave
 
 from monai_unet.io import check_finite, count_sections, open_source
@@ -195,6 +197,63 @@ class TestCompressedNrrd(TestMha):
     compressed = True
 
 
+class TestBmp(SourceContract):
+    name = "a.bmp"
+    shape = (1, 70, 93)
+    dtypes = ("uint8",)
+
+    def write(self, path, array):
+        Image.fromarray(array[0]).save(path)
+
+
+class TestDicomFolder(SourceContract):
+    name = "a.scan"
+    dtypes = ("uint8", "int16", "uint16")
+
+    def write(self, path, array):
+        write_series(path, array)
+
+    def damage(self, path):
+        for file in path.iterdir():
+            SourceContract.damage(self, file)
+
+
+class TestHdf5(SourceContract):
+    name = "a.h5"
+    dtypes = ("uint8", "int16", "uint16", "float32", "float64")
+    options: ClassVar = {}
+
+    def write(self, path, array):
+        h5py = pytest.importorskip("h5py", reason="needs the extra `formats`")
+        with h5py.File(path, "w") as file:
+            file.create_dataset("volumes/raw", data=array, **self.options)
+
+
+class TestPackedHdf5(TestHdf5):
+    name = "a.hdf5"
+    options: ClassVar = {"chunks": (2, 32, 20), "compression": "gzip", "shuffle": True}
+
+
+class TestN5(SourceContract):
+    name = "a.n5"
+    dtypes = ("uint8", "int16", "uint16", "float32", "float64")
+
+    def write(self, path, array):
+        write_n5(path, array)
+
+    def damage(self, path):
+        chunk = max((file for file in path.rglob("*") if file.is_file()), key=lambda file: file.stat().st_size)
+        SourceContract.damage(self, chunk)
+
+
+class TestCzi(SourceContract):
+    name = "a.czi"
+    dtypes = ("uint8", "uint16", "float32")
+
+    def write(self, path, array):
+        write_czi(path, array[None])
+
+
 @needs_zarr
 class TestZarr3(SourceContract):
     name = "a.zarr"
@@ -273,7 +332,15 @@ def large_zarr(folder):
     return folder / "a.zarr"
 
 
-@pytest.mark.parametrize("write", [large_tiff, large_nifti, large_zarr])
+def large_hdf5(folder):
+    h5py = pytest.importorskip("h5py", reason="needs the extra `formats`")
+    with h5py.File(folder / "a.h5", "w") as file:
+        array = file.create_dataset("raw", (2, 8000, 8000), np.uint8, chunks=(1, 400, 400))
+        array[0, 2800:3600] = 7
+    return folder / "a.h5"
+
+
+@pytest.mark.parametrize("write", [large_tiff, large_nifti, large_zarr, large_hdf5])
 def test_a_box_of_an_image_of_128_mb_takes_a_few_mb_at_most(tmp_path, write):
     path = write(tmp_path)
     open_source(path).read((slice(0, 1), slice(0, 10), slice(0, 10)))  # imports
@@ -328,7 +395,7 @@ def unknown_compression(path):
 
 
 def two_volumes(path):
-    nibabel.save(nibabel.Nifti1Image(np.zeros((5, 6, 3, 2), np.uint8), np.eye(4)), path)
+    nibabel.save(nibabel.Nifti1Image(np.zeros((5, 6, 3, 2, 2), np.uint8), np.eye(4)), path)
 
 
 @pytest.mark.parametrize(
@@ -340,7 +407,7 @@ def two_volumes(path):
         ("a.tif", lambda path: path.touch(), "it is empty"),
         ("a.png", lambda path: path.touch(), "it is empty"),
         ("a.nii", lambda path: path.touch(), "it is empty"),
-        ("a.nii", two_volumes, "expected one grey volume"),
+        ("a.nii", two_volumes, "expected channels along one axis"),
         ("a.jpx", lambda path: path.write_bytes(b"x"), "unknown type; expected .tif"),
     ],
 )

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import SimpleITK
+from image_arrays import stack, whole
 
 from monai_unet.io import open_source, read_stack
 
@@ -37,7 +38,22 @@ def test_a_picture_has_one_section(tmp_path):
     assert np.array_equal(read_stack(tmp_path / "a.mha"), STACK[:1])
 
 
-def test_colour_is_refused(tmp_path):
-    SimpleITK.WriteImage(SimpleITK.GetImageFromArray(STACK[..., :3], isVector=True), str(tmp_path / "a.mha"))
-    with pytest.raises(ValueError, match=r"a\.mha .* with 3 components; expected one grey"):
-        open_source(tmp_path / "a.mha")
+@pytest.mark.parametrize("suffix", ["mha", "mhd", "nrrd"])
+@pytest.mark.parametrize("shape", [(3, 4, 5, 2), (3, 4, 5, 6), (4, 5, 3)])
+def test_the_numbers_of_a_vector_pixel_are_channels(tmp_path, suffix, shape):
+    array = stack(shape, np.int16)
+    SimpleITK.WriteImage(SimpleITK.GetImageFromArray(array, isVector=True), str(tmp_path / f"a.{suffix}"))
+    source = open_source(tmp_path / f"a.{suffix}")
+    expected = np.moveaxis(array.reshape(-1, *shape[-3:]), -1, 0)
+    assert (source.info.channels, source.info.shape, source.info.dtype) == (shape[-1], expected.shape[1:], np.int16)
+    assert np.array_equal(source.read(whole(source)), expected)
+    box = (slice(0, 1), slice(1, 4), slice(2, 5))
+    assert np.array_equal(source.read(box), expected[(slice(None), *box)])
+    assert source.read((slice(0, 1), slice(1, 1), slice(2, 5))).shape == (shape[-1], 1, 0, 3)
+
+
+def test_several_volumes_are_refused(tmp_path):
+    image = SimpleITK.JoinSeries([SimpleITK.GetImageFromArray(STACK)] * 2)
+    SimpleITK.WriteImage(image, str(tmp_path / "a.nrrd"))
+    with pytest.raises(ValueError, match=r"a\.nrrd .* the shape \(2, 3, 4, 5\); expected one picture or volume"):
+        open_source(tmp_path / "a.nrrd")

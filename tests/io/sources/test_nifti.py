@@ -8,6 +8,7 @@ from collections import namedtuple
 import nibabel
 import numpy as np
 import pytest
+import SimpleITK
 from image_arrays import stack, whole
 
 from monai_unet.io import open_source
@@ -109,3 +110,53 @@ def test_the_type_is_known_before_a_pixel_is_read(tmp_path, dtype, scaling):
     image.header.set_slope_inter(*scaling)
     nibabel.save(image, tmp_path / "a.nii")
     assert open_source(tmp_path / "a.nii").info.dtype == np.asarray(nibabel.load(tmp_path / "a.nii").dataobj).dtype
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
+@pytest.mark.parametrize("axes", [(2,), (1, 2), (2, 1), (1, 2, 1, 1)])
+def test_the_fourth_or_the_fifth_axis_counts_the_channels(tmp_path, name, axes):
+    array = stack((9, 8, 3, *axes), np.int16)
+    nibabel.save(nibabel.Nifti1Image(array, np.eye(4)), tmp_path / name)
+    source = open_source(tmp_path / name)
+    expected = array.reshape(9, 8, 3, 2).T
+    assert (source.info.channels, source.info.shape) == (2, (3, 8, 9))
+    assert np.array_equal(source.read(whole(source)), expected)
+    box = (slice(1, 3), slice(2, 7), slice(3, 4))
+    assert np.array_equal(source.read(box), expected[(slice(None), *box)])
+
+
+def test_vector_pixels_that_itk_wrote_are_channels(tmp_path):
+    array = stack((3, 8, 9, 2), np.int16)
+    SimpleITK.WriteImage(SimpleITK.GetImageFromArray(array, isVector=True), str(tmp_path / "a.nii"))
+    source = open_source(tmp_path / "a.nii")
+    assert np.array_equal(source.read(whole(source)), np.moveaxis(array, -1, 0))
+
+
+@pytest.mark.parametrize("axes", [(2, 2), (1, 1, 2), (2, 1, 1, 2)])
+def test_more_than_one_axis_beside_those_of_space_is_refused(tmp_path, axes):
+    nibabel.save(nibabel.Nifti1Image(np.zeros((9, 8, 3, *axes), np.int16), np.eye(4)), tmp_path / "a.nii")
+    with pytest.raises(ValueError, match=r"a\.nii .*expected .*save each volume in its own file"):
+        open_source(tmp_path / "a.nii")
+
+
+RGB24 = [("R", "u1"), ("G", "u1"), ("B", "u1")]
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
+def test_a_nifti_in_colour_has_three_channels(tmp_path, name):
+    pixels = stack((9, 8, 3, 3), np.uint8)
+    nibabel.save(nibabel.Nifti1Image(pixels.view(RGB24)[..., 0], np.eye(4)), tmp_path / name)
+    source = open_source(tmp_path / name)
+    assert (source.info.channels, source.info.dtype) == (3, np.uint8)
+    assert np.array_equal(source.read(whole(source)), pixels.T)
+    box = (slice(1, 3), slice(2, 7), slice(3, 4))
+    assert np.array_equal(source.read(box), pixels.T[(slice(None), *box)])
+
+
+def test_several_volumes_in_colour_and_transparency_are_refused(tmp_path):
+    nibabel.save(nibabel.Nifti1Image(np.zeros((9, 8, 3, 2), RGB24), np.eye(4)), tmp_path / "a.nii")
+    nibabel.save(nibabel.Nifti1Image(np.zeros((9, 8, 3), [*RGB24, ("A", "u1")]), np.eye(4)), tmp_path / "b.nii")
+    with pytest.raises(ValueError, match="in colour; expected channels along one axis"):
+        open_source(tmp_path / "a.nii")
+    with pytest.raises(ValueError, match="expected whole or real numbers, or red, green and blue"):
+        open_source(tmp_path / "b.nii")
