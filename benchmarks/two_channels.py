@@ -85,7 +85,7 @@ def main() -> None:
                 overrides = {"features": [int(each) for each in args.features.strip("[]").split(",")]}
                 predict(image, out, bundle, overrides, output="instances", progress=False)
                 pairs.append((tifffile.imread(folder / "test" / "labels" / image.name), tifffile.imread(out)))
-            scores = [float(np.mean(cells)) for cells in seg_of_sections(pairs).jaccard]
+            scores = [float(np.mean(list(cells.values()))) for cells in seg_of_sections(pairs).jaccard]
             rows.append((what, np.mean(scores), min(scores), max(scores), taken))
     text = [
         "# Two channels: are both used?",

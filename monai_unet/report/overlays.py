@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 from skimage.segmentation import find_boundaries
 
-from monai_unet.report.pictures import distinct_colours, grey, hatched, lighter
+from monai_unet.report.pictures import colour, distinct_colours, hatched, lighter
 
 OUTLINE_COLOUR = (255, 221, 51)
 FRAME_COLOUR = (255, 255, 255)
@@ -19,17 +19,13 @@ def in_colour(image: np.ndarray) -> np.ndarray:
     """An image as people see it.
 
     Args:
-        image: (C, H, W); one channel is shown grey, two as red and green, of more the first three as red, green and
-            blue, each stretched by itself as in `grey`.
+        image: (C, H, W), see `colour`.
 
     Returns:
-        uint8, (H, W, 3).
+        uint8, (H, W, 3), of one channel too.
     """
-    channels = [grey(channel) for channel in image[:3]]
-    if len(channels) == 1:
-        channels *= 3
-    channels += [np.zeros_like(channels[0])] * (3 - len(channels))
-    return np.stack(channels, axis=-1)
+    picture = colour(image)
+    return picture if picture.ndim == 3 else np.repeat(picture[..., None], 3, axis=2)
 
 
 def resized(values: np.ndarray, side: int, whole_numbers: bool = False) -> np.ndarray:
