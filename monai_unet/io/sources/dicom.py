@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from monai_unet.io.sources.base import Box, ImageInfo, ImageSource, straight_origin
+from monai_unet.io.sources.base import DEFLATE_RATIO, Box, ImageInfo, ImageSource, straight_origin
 from monai_unet.io.sources.itk import TO_NIFTI, pixel_type, read_region
 
 DICOM_SUFFIXES = (".dcm", ".dicom")
 _INDEX = "DICOMDIR"  # lists the files of a disk, and is no image
 _SERIES, _DESCRIPTION, _NUMBER = "0020|000e", "0008|103e", "0020|0013"
 _POSITION, _MEANING = "0020|0032", "0028|0004"
+_RATIO = 2 * DEFLATE_RATIO  # of the compressions, as for a JPEG; headers alone take a kilobyte
 _GAP = 0.1  # of the distance between sections, by which one may differ
 
 
@@ -38,6 +39,12 @@ class DicomSource(ImageSource):
         width, height, depth = first.size
         if len(self._names) > 1:
             depth = len(self._names)
+        expected, stored = depth * height * width * first.channels * first.dtype.itemsize, self._stored_bytes(0)
+        if expected > stored * _RATIO:
+            raise ValueError(
+                f"it describes an image of {(depth, height, width)}, {expected} bytes, and {stored} bytes cannot be "
+                "unpacked to as many; it is damaged or cut off: fetch or copy it again"
+            )
         affine = np.eye(4)
         spacing = (*first.spacing[:2], step or first.spacing[2])
         affine[:3, :3] = first.direction * np.array(spacing)

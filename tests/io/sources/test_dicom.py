@@ -1,6 +1,7 @@
 """What is DICOM's own; the oracle is ITK's reader of series."""
 
 import os
+import struct
 
 import numpy as np
 import pytest
@@ -119,3 +120,14 @@ def test_a_named_pipe_in_the_folder_is_no_part_of_the_series(tmp_path):
     write_series(tmp_path / "scan", VOLUME)
     os.mkfifo(tmp_path / "scan" / "z.dcm")
     assert open_source(tmp_path / "scan").info.shape == VOLUME.shape
+
+
+def test_a_small_file_that_describes_a_large_image_is_refused(tmp_path):
+    SimpleITK.WriteImage(SimpleITK.GetImageFromArray(VOLUME[:1]), str(tmp_path / "a.dcm"))
+    content = (tmp_path / "a.dcm").read_bytes()
+    for tag, size in ((b"\x28\x00\x10\x00\x02\x00\x00\x00", 30), (b"\x28\x00\x11\x00\x02\x00\x00\x00", 41)):
+        assert tag + struct.pack("<H", size) in content
+        content = content.replace(tag + struct.pack("<H", size), tag + struct.pack("<H", 65535))
+    (tmp_path / "a.dcm").write_bytes(content)
+    with pytest.raises(ValueError, match=r"a\.dcm .*describes an image of \(1, 65535, 65535\), .* damaged or cut off"):
+        open_source(tmp_path / "a.dcm")
