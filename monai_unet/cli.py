@@ -286,6 +286,12 @@ def _add_new(commands: argparse._SubParsersAction, common: argparse.ArgumentPars
         help="what the numbers in the labels are (default: instances where there are more than two, and two classes)",
     )
     new.add_argument("--ignore-label", type=_knob("ignore_label"), metavar="N", help="value of unknown pixels")
+    new.add_argument(
+        "--colours",
+        type=_knob("colours"),
+        metavar="NAME=R,G,B ...",
+        help='of labels in colour, as "background=0,0,0 tumour=255,0,0"; ignore=R,G,B is of unknown pixels',
+    )
     new.add_argument("--partly-annotated", metavar="NAME,...", help="images of which only some cells are labelled")
     new.set_defaults(run=_new)
 
@@ -303,6 +309,7 @@ def _new(args: argparse.Namespace) -> None:
         labels=args.labels,
         ignore_label=args.ignore_label,
         partly_annotated=args.partly_annotated.split(",") if args.partly_annotated else (),
+        colours=args.colours,
     )
     print(settings_text(made.survey, made.settings))
     print(f"\nbundle: {made.folder}; every value above is a line of its configs, and an option of the commands")

@@ -11,8 +11,9 @@ import torch
 from monai.data import CacheDataset, get_track_meta, set_track_meta
 from scipy import ndimage
 
-from monai_unet.data.labels import cells_of, check_values, class_map, known_values, mask_background, whole_labels
-from monai_unet.io import read_image, read_onto, read_stack
+from monai_unet.data.label_files import Colours, read_labels, unknown_value
+from monai_unet.data.labels import cells_of, check_values, class_map, known_values, mask_background
+from monai_unet.io import read_image
 
 _BESIDE = 6  # pixels around a labelled cell that are known to be background, wherever it lies
 
@@ -26,6 +27,7 @@ def read_labelled_sections(
     partly_annotated: bool = False,
     unknown_rim: int = 0,
     background: int | None = None,
+    colours: Colours | None = None,
 ) -> list[dict[str, torch.Tensor | str]]:
     """The sections of an image file and of the label file that belongs to it.
 
@@ -40,6 +42,7 @@ def read_labelled_sections(
         unknown_rim: pixels from the image's edge within which cells need not be labelled, as outside the Cell Tracking
             Challenge's field of interest: what is not in a labelled cell or within 6 pixels of one is unknown there.
         background: the value of background in masks, see `background_of`; the smallest of this file when left out.
+        colours: of label files in colour, see `read_labels`; the colour "ignore" is of unknown pixels.
 
     Returns:
         A dictionary per section: `image` float32 (1, H, W); `label` float32 (1, H, W), the class, 1 inside cells and 0
@@ -50,7 +53,8 @@ def read_labelled_sections(
     Raises:
         FileNotFoundError, ValueError: when a file cannot be used; the message names it.
     """
-    pixels, labels = read_image(image), whole_labels(read_onto(label, image), label)
+    pixels, labels = read_image(image), read_labels(label, image, colours)
+    ignore_label = unknown_value(ignore_label, colours)
     known = np.ones(labels.shape, bool) if ignore_label is None else labels != ignore_label
     names = ("background", *(f"class {index}" for index in range(1, num_classes)))
     check_values(known_values(labels, ignore_label), instances, names, label, background)
@@ -71,16 +75,19 @@ def read_labelled_sections(
     ]
 
 
-def background_of(files: Iterable[Mapping[str, Any]], ignore_label: int | None = None) -> int:
+def background_of(
+    files: Iterable[Mapping[str, Any]], ignore_label: int | None = None, colours: Colours | None = None
+) -> int:
     """The value of background in the masks of a folder; reads all its labels.
 
     Args:
         files: with a "label" each, as `labelled_files` gives them.
         ignore_label: as in `read_labelled_sections`.
+        colours: as in `read_labelled_sections`; they say that it is 0.
     """
-    return mask_background(
-        known_values(whole_labels(read_stack(file["label"]), file["label"]), ignore_label) for file in files
-    )
+    if colours is not None:
+        return 0
+    return mask_background(known_values(read_labels(file["label"]), ignore_label) for file in files)
 
 
 def can_tell(dataset: Iterable[Mapping[str, Any]]) -> bool:
@@ -127,6 +134,7 @@ class SectionDataset(CacheDataset):
         folder: all labelled files of the folder that `data` is a part of: which value of masks is background is decided
             over all of them, as a part may have no cell. `data` itself when left out.
         progress: show a bar while the sections are prepared.
+        colours: of label files in colour, see `read_labelled_sections`.
 
     Raises:
         FileNotFoundError, ValueError: when a file cannot be used, or a section is asked for that does not exist.
@@ -142,9 +150,10 @@ class SectionDataset(CacheDataset):
         unknown_rim: int = 0,
         folder: Sequence[Mapping[str, Any]] | None = None,
         progress: bool = False,
+        colours: Colours | None = None,
     ) -> None:
         is_mask = not instances and num_classes == 2
-        background = background_of(data if folder is None else folder, ignore_label) if is_mask else None
+        background = background_of(data if folder is None else folder, ignore_label, colours) if is_mask else None
         chosen: list[dict[str, Any]] = []
         for files in data:
             found = read_labelled_sections(
@@ -156,6 +165,7 @@ class SectionDataset(CacheDataset):
                 files.get("partly_annotated", False),
                 unknown_rim,
                 background,
+                colours,
             )
             indices = files.get("sections", range(len(found)))
             missing = [index for index in indices if not 0 <= index < len(found)]

@@ -18,7 +18,10 @@ _GREY = (
     "make it grey first: Image > Type > 8-bit in Fiji, or skimage.color.rgb2gray; of several channels save the one "
     "that shows the cells"
 )
-_NUMBERS = "save its numbers as grey values of one channel, not in colours"
+_NUMBERS = (
+    "save its numbers as grey values of one channel, not in colours; of labels for a bundle say which colour is which "
+    "class, --colours"
+)
 
 WRITTEN_BY = "monai-unet"
 """In the metadata of the files that inference writes."""

@@ -25,7 +25,7 @@ class PngSource(ImageSource):
         import imagecodecs  # Pillow makes 8 bits of 16-bit colour
 
         picture = imagecodecs.png_decode(self.path.read_bytes())
-        if picture.ndim == 3 and picture.shape[-1] not in (1, 3):
+        if picture.ndim == 3 and picture.shape[-1] not in (1, 3, 4):  # labels may be RGB and opaque
             raise ValueError(
                 f"it has the shape {picture.shape}; expected grey or RGB without transparency: save it as one of these"
             )
