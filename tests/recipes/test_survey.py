@@ -113,8 +113,8 @@ def test_a_label_in_colours_is_told_otherwise_than_an_image(tmp_path, pair):
 TABLE = "background=10,20,30 body=255,0,0 nucleus=0,0,255"
 
 
-def in_colour(numbers, table=np.array([[10, 20, 30], [255, 0, 0], [0, 0, 255]], np.uint8)):
-    return table[numbers]
+def in_colour(numbers):
+    return np.array([[10, 20, 30], [255, 0, 0], [0, 0, 255]], np.uint8)[numbers]
 
 
 def test_labels_in_colour_are_found_as_the_same_numbers(tmp_path, pair):
