@@ -295,6 +295,12 @@ def _add_new(commands: argparse._SubParsersAction, common: argparse.ArgumentPars
         "--pages", choices=("sections", "channels"), help="what the pages of a file are (default: as it says itself)"
     )
     new.add_argument("--ignore-label", type=_knob("ignore_label"), metavar="N", help="value of unknown pixels")
+    new.add_argument(
+        "--colours",
+        type=_knob("colours"),
+        metavar="NAME=R,G,B ...",
+        help='of labels in colour, as "background=0,0,0 tumour=255,0,0"; ignore=R,G,B is of unknown pixels',
+    )
     new.add_argument("--partly-annotated", metavar="NAME,...", help="images of which only some cells are labelled")
     new.add_argument(
         "--no-trial", action="store_true", help="do not draw a montage of the data and time a few iterations"
@@ -317,6 +323,7 @@ def _new(args: argparse.Namespace) -> None:
         pages=args.pages,
         ignore_label=args.ignore_label,
         partly_annotated=args.partly_annotated.split(",") if args.partly_annotated else (),
+        colours=args.colours,
     )
     print(settings_text(made.survey, made.settings))
     print(f"\nbundle: {made.folder}; every value above is a line of its configs, and an option of the commands")

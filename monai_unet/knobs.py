@@ -13,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from monai_unet.colours import parse_colours
 from monai_unet.memory import parse_memory
 
 _LEAST_MEMORY = 10**6  # bytes; below it there is no unit, or a wrong one
@@ -40,6 +41,13 @@ def _is_memory(value: Any) -> bool:
         return False
 
 
+def _is_colours(value: Any) -> bool:
+    try:
+        return bool(parse_colours(value))
+    except ValueError:
+        return False
+
+
 def _is_share(value: Any) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral) and 0 <= float(value) < 1
 
@@ -63,6 +71,7 @@ _IS: dict[str, Callable[[Any], bool]] = {
     "file": lambda value: _is_path(value) and Path(value).is_file(),
     "device": _is_device,
     "memory": _is_memory,
+    "colours": _is_colours,
     "null": lambda value: value is None,
 }
 _IN_WORDS = {
@@ -76,6 +85,7 @@ _IN_WORDS = {
     "file": "a file that exists",
     "device": "a device of this machine, as cpu or cuda:1",
     "memory": "an amount of memory of 1 MB or more, as 2GB or 500MB",
+    "colours": 'the colour of each class, background first, as "background=0,0,0 tumour=255,0,0"',
     "null": "None",
 }
 _ITEMS = {"integers": "whole numbers", "numbers": "numbers", "strings": "texts", "booleans": "True or False"}

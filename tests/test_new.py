@@ -236,7 +236,14 @@ def test_a_bundle_of_cells_trains_evaluates_and_predicts_instances(cells):
 
 def test_a_bundle_of_classes_is_scored_by_dice_and_predicts_a_map_and_probabilities(tissue):
     bundle = new_bundle("mine", tissue, classes=CLASSES).folder
-    assert train_evaluate_and_predict(bundle) == ["mean_dice", "dice_body", "dice_nucleus"]
+    assert train_evaluate_and_predict(bundle) == [
+        "mean_dice",
+        "mean_iou",
+        "dice_body",
+        "dice_nucleus",
+        "iou_body",
+        "iou_nucleus",
+    ]
     out = bundle / "output" / "prediction"
     assert {path.name for path in out.iterdir()} == {
         f"v{number}_{what}.nii.gz" for number in (0, 1) for what in ("label", "probability_body", "probability_nucleus")
@@ -248,13 +255,29 @@ def test_a_bundle_of_classes_is_scored_by_dice_and_predicts_a_map_and_probabilit
     assert np.mean(label.get_fdata() == expected) > 0.999  # but for rounding of 1 - a - b
 
 
+def test_a_bundle_for_labels_in_colour_trains_on_the_classes_and_reports_in_their_colours(tmp_path):
+    table = np.array([[0, 0, 0], [255, 0, 0], [0, 0, 255]], np.uint8)
+    for number in range(4):
+        image, _, classes = discs(number)
+        for part, array in (("images", image), ("labels", table[classes])):
+            (tmp_path / "drawn" / part).mkdir(parents=True, exist_ok=True)
+            tifffile.imwrite(
+                tmp_path / "drawn" / part / f"f{number}.tif", array, photometric="rgb" if array.ndim == 3 else None
+            )
+    bundle = new_bundle("mine", tmp_path / "drawn", colours="background=0,0,0 body=255,0,0 nucleus=0,0,255").folder
+    assert config(bundle, "train")["classes"] == CLASSES
+    assert train_evaluate_and_predict(bundle)[0] == "mean_dice"
+    page = (bundle / "output" / "report.html").read_text(encoding="utf-8")
+    assert 'background: #0000ff"></span><b>nucleus</b>' in page
+
+
 def test_a_map_of_two_classes_is_written_with_the_numbers_of_the_classes(cells):
     bundle = new_bundle("mine", cells, classes=("out", "in"), labels="instances").folder
     assert config(bundle, "train")["instances"]
     for path in (cells / "labels").iterdir():
         tifffile.imwrite(path, (tifffile.imread(path) > 0).astype(np.uint8))
     bundle = new_bundle("maps", cells, classes=("out", "in"), labels="classes").folder
-    assert train_evaluate_and_predict(bundle) == ["mean_dice", "dice_in"]
+    assert train_evaluate_and_predict(bundle) == ["mean_dice", "mean_iou", "dice_in", "iou_in"]
     probability = tifffile.imread(bundle / "output" / "prediction" / "f0_probability_in.tif")
     label = tifffile.imread(bundle / "output" / "prediction" / "f0_label.tif")
     assert label.dtype == np.uint8

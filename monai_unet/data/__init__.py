@@ -1,5 +1,6 @@
 """Fetch, check and generate data sets; the data set of sections that the bundles train on."""
 
+from monai_unet.colours import colours_of_classes
 from monai_unet.data.fetch import download, install_files
 from monai_unet.data.isbi2012 import StackSummary, check_isbi2012, default_dataset, prepare_isbi2012
 from monai_unet.data.labelled_files import labelled_files, named, paths, shared, split_files
@@ -12,6 +13,7 @@ __all__ = [
     "StackSummary",
     "check_isbi2012",
     "check_processes",
+    "colours_of_classes",
     "datasets_root",
     "default_dataset",
     "download",

@@ -11,8 +11,9 @@ import torch
 from monai.data import CacheDataset, get_track_meta, set_track_meta
 from scipy import ndimage
 
-from monai_unet.data.labels import cells_of, check_values, class_map, known_values, mask_background, whole_labels
-from monai_unet.io import ONE_CHANNEL, Pages, open_image, read_onto, read_stack, read_whole
+from monai_unet.data.label_files import Colours, read_labels, unknown_value
+from monai_unet.data.labels import cells_of, check_values, class_map, known_values, mask_background
+from monai_unet.io import ONE_CHANNEL, Pages, open_image, read_whole
 
 _BESIDE = 6  # pixels around a labelled cell that are known to be background, wherever it lies
 
@@ -28,6 +29,7 @@ def read_labelled_sections(
     background: int | None = None,
     channels: str | Sequence[str] = ONE_CHANNEL,
     pages: Pages | None = None,
+    colours: Colours | None = None,
 ) -> list[dict[str, torch.Tensor | str]]:
     """The sections of an image file and of the label file that belongs to it.
 
@@ -44,6 +46,7 @@ def read_labelled_sections(
         background: the value of background in masks, see `background_of`; the smallest of this file when left out.
         channels: of the image, see `monai_unet.io.open_image`.
         pages: of the image, see `monai_unet.io.open_image`.
+        colours: of label files in colour, see `read_labels`; the colour "ignore" is of unknown pixels.
 
     Returns:
         A dictionary per section: `image` float32 (C, H, W); `label` float32 (1, H, W), the class, 1 inside cells and 0
@@ -55,7 +58,8 @@ def read_labelled_sections(
         FileNotFoundError, ValueError: when a file cannot be used; the message names it.
     """
     source = open_image(image, channels, pages)
-    pixels, labels = read_whole(source), whole_labels(read_onto(label, source.info), label)
+    pixels, labels = read_whole(source), read_labels(label, source.info, colours)
+    ignore_label = unknown_value(ignore_label, colours)
     known = np.ones(labels.shape, bool) if ignore_label is None else labels != ignore_label
     names = ("background", *(f"class {index}" for index in range(1, num_classes)))
     check_values(known_values(labels, ignore_label), instances, names, label, background)
@@ -76,16 +80,19 @@ def read_labelled_sections(
     ]
 
 
-def background_of(files: Iterable[Mapping[str, Any]], ignore_label: int | None = None) -> int:
+def background_of(
+    files: Iterable[Mapping[str, Any]], ignore_label: int | None = None, colours: Colours | None = None
+) -> int:
     """The value of background in the masks of a folder; reads all its labels.
 
     Args:
         files: with a "label" each, as `labelled_files` gives them.
         ignore_label: as in `read_labelled_sections`.
+        colours: as in `read_labelled_sections`; they say that it is 0.
     """
-    return mask_background(
-        known_values(whole_labels(read_stack(file["label"]), file["label"]), ignore_label) for file in files
-    )
+    if colours is not None:
+        return 0
+    return mask_background(known_values(read_labels(file["label"]), ignore_label) for file in files)
 
 
 def can_tell(dataset: Iterable[Mapping[str, Any]]) -> bool:
@@ -133,6 +140,7 @@ class SectionDataset(CacheDataset):
             over all of them, as a part may have no cell. `data` itself when left out.
         channels, pages: of the images, see `monai_unet.io.open_image`.
         progress: show a bar while the sections are prepared.
+        colours: of label files in colour, see `read_labelled_sections`.
 
     Raises:
         FileNotFoundError, ValueError: when a file cannot be used, or a section is asked for that does not exist.
@@ -150,9 +158,10 @@ class SectionDataset(CacheDataset):
         progress: bool = False,
         channels: str | Sequence[str] = ONE_CHANNEL,
         pages: Pages | None = None,
+        colours: Colours | None = None,
     ) -> None:
         is_mask = not instances and num_classes == 2
-        background = background_of(data if folder is None else folder, ignore_label) if is_mask else None
+        background = background_of(data if folder is None else folder, ignore_label, colours) if is_mask else None
         chosen: list[dict[str, Any]] = []
         for files in data:
             found = read_labelled_sections(
@@ -166,6 +175,7 @@ class SectionDataset(CacheDataset):
                 background,
                 channels,
                 pages,
+                colours,
             )
             indices = files.get("sections", range(len(found)))
             missing = [index for index in indices if not 0 <= index < len(found)]

@@ -20,8 +20,11 @@ from monai.utils import convert_data_type
 from numpy.typing import ArrayLike
 
 from monai_unet import __version__, report
+from monai_unet.colours import class_names, parse_colours
+from monai_unet.handlers.class_results import class_results, write_class_results
 from monai_unet.io import read_found, written_aside
 from monai_unet.metrics import IsbiMetric
+from monai_unet.metrics.classes import confusion_matrix
 from monai_unet.metrics.section_metric import SectionMetric
 from monai_unet.metrics.section_statistics import SCORES
 from monai_unet.metrics.seg import seg_of_sections
@@ -45,7 +48,8 @@ class SaveReport:
     one integer per predicted object; `ignore` (1, H, W), not 0 where the truth is unknown; and `name`.
 
     With one channel (inside) or two (outside, inside) the error map shows cells that are split, merged or missed, by
-    `split_merge`. With more, one per class, it shows the wrong pixels.
+    `split_merge`. With more, one per class, it shows the wrong pixels, and the scores and the confusion matrix of the
+    classes stand in the page, in `classes.csv` and in `confusion_matrix.csv`.
 
     Args:
         output_dir: folder of `report.html`, of `pictures/section_000.png` and so on in the order of evaluation, and of
@@ -59,6 +63,8 @@ class SaveReport:
         training_dir: folder of the training's TensorBoard events, for the learning curves.
         facts: what was evaluated, by name, such as the file of the weights; shown as it is.
         weights: file of the weights; what a training found for them is shown as curves.
+        colours: of labels in colour, as the knob has them; those of the classes in the pictures too.
+        as_classes: show classes, though there are only two channels.
 
     Raises:
         TypeError: when a reference value is not a number.
@@ -75,6 +81,8 @@ class SaveReport:
         training_dir: str | Path | None = None,
         facts: Mapping[str, object] | None = None,
         weights: str | Path | None = None,
+        colours: str | None = None,
+        as_classes: bool = False,
     ) -> None:
         for name, values in (reference or {}).items():
             for metric, value in values.items():
@@ -89,6 +97,8 @@ class SaveReport:
         self.training_dir = training_dir
         self.facts = dict(facts or {})
         self.weights = weights
+        self.colours = None if colours is None else parse_colours(colours)
+        self.as_classes = as_classes
         self._sections: list[_Assessed] = []
 
     def attach(self, engine: Engine) -> None:
@@ -117,8 +127,12 @@ class SaveReport:
         has_unknown = unknown is not None and bool(unknown.any())
         # a network may have a channel for the borders of cells
         has_classes = len(pred) > 2 and not (self.decoding.objects and len(pred) == self.decoding.channels)
+        has_classes = has_classes or self.as_classes
+        confusion = None
         if has_classes:
-            panels, counts, num_errors = _classes(label[0], pred, unknown)
+            panels, counts, num_errors = _classes(label[0], pred, unknown, self._palette(len(pred)))
+            known = None if unknown is None else ~unknown
+            confusion = confusion_matrix(label[0], pred.argmax(0), len(pred), known)
             objects = None
         else:
             cells = _array(sample["cells"])[0] if "cells" in sample else label_instances(label[0] > 0)
@@ -140,7 +154,7 @@ class SaveReport:
             found = _single_cells(title, objects) if self.decoding.objects else []
             crops = {each.number: _crop(image, objects, each.number) for each in report.worst(found)}
         section = report.Section(index, title, shown, f"pictures/{name}", counts, errors)
-        return _Assessed(section, num_errors, len(pred) if has_classes else 2, has_unknown, found, crops)
+        return _Assessed(section, num_errors, len(pred), has_unknown, found, crops, confusion)
 
     def _objects(self, sample: Mapping[str, Any], probability: np.ndarray) -> np.ndarray:
         if "instances" in sample:
@@ -165,9 +179,7 @@ class SaveReport:
         else:
             sections.sort(key=lambda one: -one.num_errors)
             order = "Those with most errors first."
-        hint = (
-            "A predicted object has the colour of the cell that it shows most of." if self._num_classes() <= 2 else ""
-        )
+        hint = "" if self._has_classes() else "A predicted object has the colour of the cell that it shows most of."
         curves, no_curves = self._curves(engine)
         page = report.Page(
             title=self.title,
@@ -184,6 +196,7 @@ class SaveReport:
             curves=curves,
             no_curves=no_curves,
             **self._of_objects(),
+            **self._of_classes(),
         )
         with naming(self.output_dir), written_aside(self.output_dir / "report.html") as temporary:
             temporary.write_text(report.render(page), encoding="utf-8")
@@ -206,9 +219,28 @@ class SaveReport:
             pictures.append(report.Panel(caption, caption, crops[cell.section, cell.number]))
         return {"totals": totals, "sizes": report.by_size(cells), "worst": pictures}
 
+    def _of_classes(self) -> dict[str, Any]:
+        """What the page says of classes, also written as tables; nothing where there are objects."""
+        matrices = [one.confusion for one in self._sections if one.confusion is not None]
+        if not matrices:
+            return {}
+        names = self._names(len(matrices[0]))
+        results = class_results(names, matrices)
+        write_class_results(self.output_dir, names, results, len(matrices))
+        return results
+
+    def _names(self, num_classes: int) -> list[str]:
+        own = self.decoding.classes
+        return list(own) if len(own) == num_classes else [f"class {index}" for index in range(num_classes)]
+
+    def _palette(self, num_classes: int) -> np.ndarray:
+        colours, names = self.colours or {}, self._names(num_classes)
+        own = [colours[name] for name in names] if sorted(class_names(colours)) == sorted(names) else None
+        return report.palette(num_classes, own)
+
     def _facts(self) -> dict[str, object]:
         facts = {"number of sections": len(self._sections), **self.facts}
-        if self._num_classes() <= 2:
+        if not self._has_classes():
             facts["objects in pictures"] = self._how_objects_are_made()
         versions = f"monai-unet {__version__}, MONAI {monai.__version__}, PyTorch {torch.__version__}"
         return {**facts, "software": versions}
@@ -222,8 +254,8 @@ class SaveReport:
             )
         return f"connected parts above probability {self.decoding.threshold:g}{size}"
 
-    def _num_classes(self) -> int:
-        return max((one.num_classes for one in self._sections), default=0)
+    def _has_classes(self) -> bool:
+        return any(one.confusion is not None for one in self._sections)
 
     def _rows(self, values: Mapping[str, Any]) -> list[report.Row]:
         rows = [report.Row("this evaluation", {name: _scalar(value) for name, value in values.items()}, "own")]
@@ -286,10 +318,10 @@ class SaveReport:
         return curves, f"There are no TensorBoard events in {self.training_dir}, so there are no learning curves."
 
     def _legend(self) -> dict[str, tuple[str, str]]:
-        num_classes = self._num_classes()
-        if num_classes > 2:
-            colours = report.class_colours(np.arange(num_classes)[None])[0].tolist()
-            legend = {f"class {index}": (_css(colour), "") for index, colour in enumerate(colours)}
+        if self._has_classes():
+            number = max(one.num_channels for one in self._sections)
+            names = self._names(number)
+            legend = {name: (_css(colour), "") for name, colour in zip(names, self._palette(number), strict=True)}
             legend["wrong class"] = (_css(report.MISSED_COLOUR), "in the error map")
         else:
             legend = {
@@ -311,10 +343,11 @@ class SaveReport:
 class _Assessed:
     section: report.Section
     num_errors: int
-    num_classes: int
+    num_channels: int
     has_unknown: bool
     cells: list[report.Cell]
     crops: dict[int, bytes]  # of its worst cells, by their numbers
+    confusion: np.ndarray | None  # of its classes
 
 
 @dataclass(frozen=True)
@@ -389,15 +422,15 @@ def _cells(
 
 
 def _classes(
-    label: np.ndarray, pred: np.ndarray, unknown: np.ndarray | None
+    label: np.ndarray, pred: np.ndarray, unknown: np.ndarray | None, palette: np.ndarray
 ) -> tuple[dict[str, np.ndarray], dict[str, int], int]:
     """Pictures, counts and the number of errors of a section with several classes."""
     truth, prediction = label.astype(np.int64), pred.argmax(0)
     known = np.ones(truth.shape, bool) if unknown is None else ~unknown
     num_wrong = int(((truth != prediction) & known).sum())
     panels = {
-        "truth": report.class_colours(truth),
-        "prediction": report.class_colours(prediction),
+        "truth": palette[truth],
+        "prediction": palette[prediction],
         "probability of the predicted class": report.grey(pred.max(0), 0, 1),
         "errors": report.wrong_pixels(truth, prediction, unknown),
     }

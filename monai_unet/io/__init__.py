@@ -5,6 +5,14 @@ Readers and writers of a format import its package when they are used: `monai_un
 """
 
 from monai_unet.io.atomic import folder_written_aside, remove_leftovers, written_aside
+from monai_unet.io.coloured import (
+    MANY_COLOURS,
+    UNKNOWN_NUMBER,
+    colours_in_words,
+    count_colours,
+    is_coloured,
+    read_numbers,
+)
 from monai_unet.io.fingerprint import fingerprint
 from monai_unet.io.found_values import found_file, found_in_words, found_value, read_found, write_found
 from monai_unet.io.grid import read_onto
@@ -28,15 +36,19 @@ from monai_unet.io.stack import READ_SUFFIXES, count_sections, image_files, read
 
 __all__ = [
     "COLOURS",
+    "MANY_COLOURS",
     "ONE_CHANNEL",
     "READ_SUFFIXES",
     "SOURCE_SUFFIXES",
+    "UNKNOWN_NUMBER",
     "Box",
     "ImageInfo",
     "ImageSource",
     "Pages",
     "channel_names",
     "check_finite",
+    "colours_in_words",
+    "count_colours",
     "count_sections",
     "fingerprint",
     "folder_written_aside",
@@ -45,12 +57,14 @@ __all__ = [
     "found_value",
     "image_files",
     "in_files",
+    "is_coloured",
     "one_writer",
     "open_image",
     "open_source",
     "parse_channels",
     "read_found",
     "read_image",
+    "read_numbers",
     "read_onto",
     "read_stack",
     "read_whole",

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import itertools
 import os
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from monai_unet.io.coloured import read_numbers
 from monai_unet.io.sources import METRES, ImageInfo, open_source
-from monai_unet.io.stack import read_stack
 
 _ROUNDING = 0.1  # pixels that two grids may differ by at their corners; single precision leaves a hundredth
 
 
-def read_onto(path: str | os.PathLike[str], reference: str | os.PathLike[str] | ImageInfo) -> np.ndarray:
+def read_onto(
+    path: str | os.PathLike[str],
+    reference: str | os.PathLike[str] | ImageInfo,
+    colours: Mapping[str, Sequence[int]] | None = None,
+) -> np.ndarray:
     """The sections of a file on the grid of another one: labels beside their image, a proposal beside labels.
 
     Where both files have an affine (NIfTI, MetaImage, NRRD), it decides: axes that are swapped or reversed are put
     right, and of a larger volume the part is taken that the other covers. No value is interpolated.
 
     Args:
-        path: see `read_stack`.
+        path: see `read_numbers`.
         reference: file whose grid is wanted, or what is known of it; its pixels are not read.
+        colours: of labels in colour, see `read_numbers`.
 
     Returns:
         (D, H, W), of the reference.
@@ -30,7 +36,7 @@ def read_onto(path: str | os.PathLike[str], reference: str | os.PathLike[str] | 
         FileNotFoundError, ValueError: when a file cannot be read, its shape differs, or by the affines no pixel of one
             is exactly a pixel of the other; names both.
     """
-    stack, source = read_stack(path), open_source(path).info
+    stack, source = read_numbers(path, colours), open_source(path).info
     target = reference if isinstance(reference, ImageInfo) else open_source(reference).info
     reference = target.path
     if source.affine is not None and target.affine is not None:

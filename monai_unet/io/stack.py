@@ -118,7 +118,10 @@ def read_whole(source: ImageSource) -> np.ndarray:
 
 def _to_numbers(info: ImageInfo) -> str:
     """What makes numbers of a file with several channels, for an error."""
-    numbers = "save its numbers as grey values of one channel, not in colours"
+    numbers = (
+        "save its numbers as grey values of one channel, not in colours; of labels for a bundle say which colour is "
+        "which class, --colours"
+    )
     if not is_unsure(info):
         return numbers
     return (

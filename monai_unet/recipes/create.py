@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from monai_unet.colours import UNKNOWN, parse_colours
 from monai_unet.io import Pages, folder_written_aside
 from monai_unet.knobs import knobs
 from monai_unet.recipes import card
@@ -52,6 +53,7 @@ def new_bundle(
     partly_annotated: Sequence[str] = (),
     channels: str | Sequence[str] | None = None,
     pages: Pages | None = None,
+    colours: str | None = None,
 ) -> NewBundle:
     """Make a bundle for a folder of images and labels.
 
@@ -66,6 +68,7 @@ def new_bundle(
         partly_annotated: as in `survey_folder`.
         channels: as in `survey_folder`.
         pages: as in `survey_folder`.
+        colours: of labels in colour, as in `survey_folder`.
 
     Returns:
         What was made.
@@ -84,11 +87,14 @@ def new_bundle(
             f"{folder} already exists and was left as it is; choose another name, {_free_name(folder)}, or --out"
         )
     start = find_recipe(like)
-    survey = survey_folder(dataset_dir, classes, labels, ignore_label, partly_annotated, channels, pages)
+    survey = survey_folder(dataset_dir, classes, labels, ignore_label, partly_annotated, channels, pages, colours)
     if survey.problems:
         raise ValueError(card.problem_list(survey))
-    kind = _kind(start, survey, like, ignore_label is not None or bool(partly_annotated))
-    settings = choose_settings(survey, compose(start)["train"], ignore_label, partly_annotated)
+    has_unknown = (
+        ignore_label is not None or bool(partly_annotated) or UNKNOWN in (parse_colours(colours) if colours else ())
+    )
+    kind = _kind(start, survey, like, has_unknown)
+    settings = choose_settings(survey, compose(start)["train"], ignore_label, partly_annotated, colours)
     settings = [each for each in settings if kind in knobs()[each.name].kinds]
     recipe = _recipe(start, kind, name, survey, settings)
     with folder_written_aside(folder) as aside:
@@ -186,12 +192,12 @@ def _recipe(start: Recipe, kind: str, name: str, survey: Survey, settings: Seque
             "train": {"tile": tile},
             "evaluate": {"validate::handlers::SaveReport::title": f"U-Net on {name}"},
             "inference": start.changes.get("inference", {}),
-            "metadata": _metadata(name, kind, survey),
+            "metadata": _metadata(name, kind, survey, own["colours"]),
         },
     )
 
 
-def _metadata(name: str, kind: str, survey: Survey) -> dict[str, Any]:
+def _metadata(name: str, kind: str, survey: Survey, colours: str | None) -> dict[str, Any]:
     numbered = ", ".join(f"{index} {each}" for index, each in enumerate(survey.classes))
     labels = {
         "instances": "single channel, one integer per cell, 0 for background",
@@ -215,6 +221,6 @@ def _metadata(name: str, kind: str, survey: Survey) -> dict[str, Any]:
         "data_type": ", ".join(suffix.removeprefix(".") for suffix in survey.suffixes),
         "image_classes": f"{card.channels(survey)}, {', '.join(survey.dtypes)}, "
         f"{survey.darkest:g} to {survey.brightest:g}",
-        "label_classes": labels[survey.kind],
+        "label_classes": labels[survey.kind] if colours is None else f"in colour, {colours}",
         "pred_classes": predicted[kind],
     }

@@ -46,6 +46,7 @@ def choose_settings(
     train: Mapping[str, Any],
     ignore_label: int | None = None,
     partly_annotated: Sequence[str] = (),
+    colours: str | None = None,
 ) -> list[Setting]:
     """The settings for a folder.
 
@@ -54,6 +55,7 @@ def choose_settings(
         train: the training config to start from; its network and batch size count.
         ignore_label: as it was given to `survey_folder`.
         partly_annotated: as it was given to `survey_folder`.
+        colours: as they were given to `survey_folder`.
     """
     assert not survey.problems, "a folder with problems is refused before"
     numbers = [rounded(mean, std) for mean, std in zip(survey.mean, survey.std, strict=True)]
@@ -73,6 +75,7 @@ def choose_settings(
         _classes(survey),
         _instances(survey),
         Setting("ignore_label", ignore_label, "as given" if ignore_label is not None else NOT_GIVEN),
+        Setting("colours", colours, "labels in colour" if colours is not None else NOT_GIVEN),
         Setting("partly_annotated", list(partly_annotated), "as given" if partly_annotated else NOT_GIVEN),
     ]
     if survey.kind == "classes":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,8 @@ from typing import Any, Literal
 import numpy as np
 from skimage.measure import label as connected_components
 
+from monai_unet.colours import Colour, class_names, colours_of_classes, colours_text, parse_colours
+from monai_unet.data.label_files import Colours, read_labels, unknown_value
 from monai_unet.data.labelled_files import labelled_files, pair_by_name
 from monai_unet.data.labels import (
     cells_of,
@@ -20,18 +22,19 @@ from monai_unet.data.labels import (
     few,
     known_values,
     mask_background,
-    whole_labels,
 )
 from monai_unet.io import (
+    MANY_COLOURS,
     ONE_CHANNEL,
     ImageSource,
     Pages,
+    colours_in_words,
+    count_colours,
     in_files,
+    is_coloured,
     open_image,
     open_source,
     parse_channels,
-    read_onto,
-    read_stack,
     read_whole,
     stem,
 )
@@ -135,32 +138,38 @@ def survey_folder(
     partly_annotated: Sequence[str] = (),
     channels: str | Sequence[str] | None = None,
     pages: Pages | None = None,
+    colours: str | None = None,
 ) -> Survey:
     """Look through a folder of images and labels.
 
     What the labels are: instances when a file has more than two values and two classes are named, or none; masks, whose
     connected parts are the cells, when no file has more than two; a map of classes when more than two are named.
-    `labels` overrides the rule.
+    `labels` overrides the rule. Labels in colour are read as the numbers of the classes whose colours they have;
+    without `colours` it is a problem that lists the colours.
 
     Args:
         dataset_dir: as in `labelled_files`.
-        classes: names, background first; background and cell when left out.
+        classes: names, background first; those of the colours, or background and cell, when left out.
         labels: what they are, if not as above.
         ignore_label: the value of pixels that are unknown.
         partly_annotated: names of images of which only some cells are labelled.
         channels: of the images, see `monai_unet.io.parse_channels`; all that they have when left out.
         pages: what the pages of a file are, where it does not say so itself: "sections" or "channels". When left out,
             what a file's labels tell: as many sections as it has pages, or one.
+        colours: of labels in colour, see `monai_unet.colours.parse_colours`.
 
     Returns:
         What was found, with all problems, as far as one does not hide another: a damaged file has no known values.
 
     Raises:
         FileNotFoundError: when the folder is missing or in no layout that is known.
-        ValueError: when `classes` and `labels` do not go together.
+        ValueError: when `classes`, `labels` and `colours` do not go together.
     """
-    names = tuple(classes or ("background", "cell"))
-    _check_names(names, classes is not None, labels)
+    own = class_names(parse_colours(colours)) if colours is not None else ("background", "cell")
+    names = tuple(classes or own)
+    _check_names(names, classes is not None or colours is not None, labels)
+    table = colours_of_classes(colours, names)
+    ignore_label = unknown_value(ignore_label, table)
     folder = Path(dataset_dir)
     problems: list[str] = []
     warnings: list[str] = []
@@ -171,12 +180,9 @@ def survey_folder(
     pages = pages or _pages_by_labels(pairs, channels, problems)
     wanted = _channels(pairs, channels, pages, problems)
     sources = [_try(lambda path: open_image(path, wanted, pages), pair["image"], problems) for pair in pairs]
-    labels_of = {
-        index: _read_labels(pair["label"], source, problems)
-        for index, (pair, source) in enumerate(zip(pairs, sources, strict=True))
-    }
+    labels_of = _all_labels(pairs, sources, table, problems)
     values = {index: known_values(found, ignore_label) for index, found in labels_of.items() if found is not None}
-    background = mask_background(values.values())
+    background = 0 if table else mask_background(values.values())
     num_values = max(map(len, values.values()), default=0)
     kind = _kind(num_values, len(names), labels)
     rng = np.random.default_rng(0)
@@ -358,10 +364,58 @@ def _without_ends(grey: np.ndarray) -> np.ndarray:
     return grey[(grey >= low) & (grey <= high)]
 
 
-def _read_labels(path: str, image: ImageSource | None, problems: list[str]) -> np.ndarray | None:
+def _all_labels(
+    pairs: Sequence[dict[str, Any]],
+    sources: Sequence[ImageSource | None],
+    colours: Colours | None,
+    problems: list[str],
+) -> dict[int, np.ndarray | None]:
+    """The labels by the number of their pair; of those in colour without a table, one problem for all."""
+    counts: Counter[Colour] = Counter()
+    coloured: list[str] = []
+    found: dict[int, np.ndarray | None] = {}
+    for index, (pair, source) in enumerate(zip(pairs, sources, strict=True)):
+        if colours is None and _opens_coloured(pair["label"]):
+            found[index] = None
+            try:
+                counts += count_colours(pair["label"])
+                coloured.append(pair["label"])
+            except ValueError as error:
+                problems.append(str(error))
+        else:
+            found[index] = _read_labels(pair["label"], source, colours, problems)
+    if coloured:
+        problems.append(_unnamed_colours(coloured, counts))
+    return found
+
+
+def _opens_coloured(path: str) -> bool:
+    try:
+        return is_coloured(path)
+    except (ValueError, OSError):  # which reading it says
+        return False
+
+
+def _unnamed_colours(paths: Sequence[str], counts: Counter[Colour]) -> str:
+    found = f"{few(paths, 3)}: labels in colour, {colours_in_words(counts)}"
+    if len(counts) > MANY_COLOURS:
+        return (
+            f"{found}: so many are left by soft edges or by JPEG. Draw or export the labels without smoothing, as PNG "
+            "or TIFF"
+        )
+    if len(counts) < 2:
+        return f"{found}: a single colour for everything, and two classes at least are needed"
+    colours = [colour for colour, _ in counts.most_common()]
+    named = {f"class{number}" if number else "background": colour for number, colour in enumerate(colours)}
+    return f'{found}: say which class each of them is, by names of your own, --colours "{colours_text(named)}"'
+
+
+def _read_labels(
+    path: str, image: ImageSource | None, colours: Colours | None, problems: list[str]
+) -> np.ndarray | None:
     if image is None:  # which was said; the labels may have problems of their own
-        return _try(lambda path: whole_labels(read_stack(path), path), path, problems)
-    return _try(lambda path: whole_labels(read_onto(path, image.info), path), path, problems)
+        return _try(lambda path: read_labels(path, colours=colours), path, problems)
+    return _try(lambda path: read_labels(path, image.info, colours), path, problems)
 
 
 def _sections(

@@ -17,9 +17,10 @@ from monai_unet.data.sections import SectionDataset
 from monai_unet.io import written_aside
 from monai_unet.io.stack import count_sections
 from monai_unet.recipes.timing import Pace, lines_of, measure, parsed
+from monai_unet.report.classes import palette
 from monai_unet.report.montage import MontageRow, Tile, montage, montage_page
 from monai_unet.report.overlays import framed, heat, heat_bar, in_colour, overlaid, resized
-from monai_unet.report.pictures import class_colours, png
+from monai_unet.report.pictures import png
 
 SIDE = 384  # pixels of a picture's longer side
 _TILES = 3  # augmented tiles of a section
@@ -195,7 +196,7 @@ def _labels(raw: Mapping[str, Any], image: np.ndarray, classes: Sequence[str]) -
         number = len(np.unique(np.asarray(raw["cells"]))) - 1
         return [Tile(f"label: {number} {classes[1]}{'' if number == 1 else 's'}", overlaid(image, cells, unknown))]
     names = ", ".join(f"{index} {name}" for index, name in enumerate(classes))
-    return [Tile("label", overlaid(image, label, unknown)), Tile(f"classes: {names}", class_colours(label))]
+    return [Tile("label", overlaid(image, label, unknown)), Tile(f"classes: {names}", palette(len(classes))[label])]
 
 
 def _weights(weight: Any) -> Tile:

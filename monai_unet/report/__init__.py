@@ -1,5 +1,6 @@
 """The page of an evaluation: pictures, learning curves and tables as one HTML file that needs nothing else."""
 
+from monai_unet.report.classes import ClassRow, confusion_csv, draw_confusion, palette, scores_csv
 from monai_unet.report.curves import draw_curve, read_curves
 from monai_unet.report.objects import CELL_COLOUR, OBJECT_COLOUR, Cell, SizeClass, by_size, outlined, worst
 from monai_unet.report.page import Column, Curve, Page, Panel, Row, Section, number, render
@@ -8,7 +9,6 @@ from monai_unet.report.pictures import (
     MERGED_COLOUR,
     MISSED_COLOUR,
     SPLIT_COLOUR,
-    class_colours,
     colour,
     distinct_colours,
     error_map,
@@ -28,6 +28,7 @@ __all__ = [
     "OBJECT_COLOUR",
     "SPLIT_COLOUR",
     "Cell",
+    "ClassRow",
     "Column",
     "Curve",
     "Page",
@@ -36,19 +37,22 @@ __all__ = [
     "Section",
     "SizeClass",
     "by_size",
-    "class_colours",
     "colour",
+    "confusion_csv",
     "distinct_colours",
+    "draw_confusion",
     "draw_curve",
     "error_map",
     "grey",
     "lighter",
     "number",
     "outlined",
+    "palette",
     "png",
     "read_curves",
     "render",
     "same_colours",
+    "scores_csv",
     "side_by_side",
     "worst",
     "wrong_pixels",

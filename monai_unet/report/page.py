@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from importlib import resources
 
+from monai_unet.report.classes import ClassRow
 from monai_unet.report.objects import SizeClass
 
 MISSING = "\N{EN DASH}"
@@ -130,6 +131,10 @@ class Page:
         totals: counts of all sections together; empty where there are no objects.
         sizes: scores of the cells by their size.
         worst: pictures of the worst cells.
+        classes: scores of each class; empty where there are objects.
+        lacking: which classes do not occur in all sections, a phrase each.
+        confusion: pixels by true and predicted class, in the order of `classes`.
+        confusion_picture: the same as a picture.
     """
 
     title: str
@@ -148,6 +153,10 @@ class Page:
     totals: Mapping[str, int] = field(default_factory=dict)
     sizes: Sequence[SizeClass] = ()
     worst: Sequence[Panel] = ()
+    classes: Sequence[ClassRow] = ()
+    lacking: Sequence[str] = ()
+    confusion: Sequence[Sequence[int]] = ()
+    confusion_picture: Panel | None = None
 
 
 def render(page: Page) -> str:

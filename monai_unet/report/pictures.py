@@ -126,11 +126,6 @@ def same_colours(cells: np.ndarray, objects: np.ndarray) -> np.ndarray:
     return numbers[place]
 
 
-def class_colours(classes: np.ndarray) -> np.ndarray:
-    """A colour for each class, 0 the dark of the background; (H, W) in, uint8 (H, W, 3) out."""
-    return distinct_colours(classes.astype(np.int64))
-
-
 def lighter(colour: ArrayLike) -> np.ndarray:
     """Half way to white; uint8, of any shape, in and out."""
     return (np.asarray(colour, np.uint8) // 2 + 128).astype(np.uint8)

@@ -175,6 +175,42 @@ def test_several_classes_show_wrong_pixels(tmp_path):
     assert not np.array_equal(shown["truth of a"][0, 3], shown["prediction of a"][0, 3])
 
 
+def classes(name, truth, found):
+    pred = torch.nn.functional.one_hot(torch.tensor([found]), 3).permute(2, 0, 1).float()
+    label = torch.tensor([[truth]]).float()
+    return {"image": torch.rand(label.shape), "label": label, "pred": pred, "name": name}
+
+
+TISSUE = Decoding(("background", "body", "tumour"))
+
+
+def test_classes_have_scores_a_confusion_matrix_and_sections_that_lack_one(tmp_path):
+    sections = [classes("a", [0, 1, 2, 2], [0, 1, 2, 1]), classes("b", [0, 0, 1, 1], [0, 0, 1, 1])]
+    page = run(tmp_path, sections, decoding=TISSUE)
+    assert rows(page, "classes")[1:] == [
+        ["background", "2", "1.000", "1.000", "1.000", "1.000"],
+        ["body", "2", "0.8333", "0.7500", "0.8571", "0.7500"],
+        ["tumour", "1", "0.6667", "0.5000", "0.6667", "0.5000"],
+    ]
+    assert [row[1:] for row in rows(page, "confusion")[1:]] == [["3", "0", "0"], ["0", "3", "0"], ["0", "1", "1"]]
+    assert "tumour occurs in 1 of 2 sections. A section that lacks" in page
+    assert (tmp_path / "confusion_matrix.csv").read_text().splitlines()[3] == "tumour,0,1,1"
+    assert (tmp_path / "classes.csv").read_text().splitlines()[3].startswith("tumour,1,2,0.666667,0.5,")
+
+
+def test_unknown_pixels_are_in_no_confusion_matrix(tmp_path):
+    one = classes("a", [0, 1, 2, 2], [0, 1, 2, 1])
+    one["ignore"] = torch.tensor([[[0, 0, 0, 1]]])
+    assert rows(run(tmp_path, [one], decoding=TISSUE), "confusion")[3] == ["tumour", "0", "0", "1"]
+
+
+def test_classes_have_the_colours_of_the_labels_in_pictures_and_legend(tmp_path):
+    colours = "tumour=0,0,255 body=255,0,0 background=0,0,0"
+    page = run(tmp_path, [classes("a", [0, 1, 2], [0, 1, 2])], decoding=TISSUE, colours=colours)
+    assert np.asarray(pictures(page)["truth of a"])[0].tolist() == [[0, 0, 0], [255, 0, 0], [0, 0, 255]]
+    assert 'background: #0000ff"></span><b>tumour</b>' in page
+
+
 def test_the_page_needs_no_network_and_no_script(tmp_path):
     page = run(tmp_path, [section("a")], facts={"weights": "models/model.pt"})
     text = re.sub(r"data:image/png;base64,[^\"]*", "", page)  # in which two slashes mean nothing

@@ -105,7 +105,38 @@ def test_problems_of_several_files_are_all_reported(tmp_path, pair):
 @pytest.mark.usefixtures("two")
 def test_a_label_in_colours_is_told_otherwise_than_an_image(tmp_path, pair):
     pair("c", label=np.stack([CELLS] * 3, -1))
-    assert "save its numbers as grey values of one channel, not in colours" in only(survey_folder(tmp_path).problems)
+    assert (
+        "labels in colour, 0,0,0 (12 pixels), 1,1,1 (3 pixels), 7,7,7 (3 pixels), 3,3,3 (2 pixels): say which class "
+        'each of them is, by names of your own, --colours "background=0,0,0 class1=1,1,1 class2=7,7,7 class3=3,3,3"'
+    ) in only(survey_folder(tmp_path).problems)
+
+
+TABLE = "background=10,20,30 body=255,0,0 nucleus=0,0,255"
+
+
+def in_colour(numbers):
+    return np.array([[10, 20, 30], [255, 0, 0], [0, 0, 255]], np.uint8)[numbers]
+
+
+def test_labels_in_colour_are_found_as_the_same_numbers(tmp_path, pair):
+    numbers = np.minimum(CELLS, 2)
+    for name in "ab":
+        pair(name, label=in_colour(numbers))
+    coloured = survey_folder(tmp_path, colours=TABLE)
+    for name in "ab":
+        pair(name, label=numbers)
+    assert coloured == survey_folder(tmp_path, ["background", "body", "nucleus"])
+
+
+def test_colours_and_classes_that_differ_are_refused(tmp_path, pair):
+    pair("a", label=in_colour(np.minimum(CELLS, 2)))
+    with pytest.raises(ValueError, match="are of background, body, nucleus, and the classes are background, cell: "):
+        survey_folder(tmp_path, ["background", "cell"], colours=TABLE)
+
+
+def test_soft_edges_are_told_from_classes(tmp_path, pair):
+    pair("a", label=np.random.default_rng(0).integers(0, 255, (4, 5, 3), np.uint8))
+    assert "and 12 more colours: so many are left by soft edges or by JPEG" in only(survey_folder(tmp_path).problems)
 
 
 @pytest.mark.parametrize(
