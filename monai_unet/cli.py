@@ -156,7 +156,11 @@ def _add_predict(commands: argparse._SubParsersAction, common: argparse.Argument
         "--bundle", required=True, metavar="DIR", help="folder of the bundle, or a file of `export`: .ts, .pt or .onnx"
     )
     predict.add_argument("--out", required=True, help=".ome.zarr, .ome.tif, .nii or .nii.gz")
-    predict.add_argument("--output", choices=("probability", "label", "instances"), default="probability")
+    predict.add_argument(
+        "--output",
+        choices=("probability", "label", "instances", "image"),
+        help="image, restored, is the only one of a network that restores images (default: that, or probability)",
+    )
     predict.add_argument("--dtype", choices=("float32", "float16", "uint8"), help="of probabilities (default float32)")
     predict.add_argument("--threshold", type=_knob("threshold"), help="of labels and instances (default: the bundle's)")
     predict.add_argument(

@@ -72,19 +72,23 @@ def labelled_files(
     return [{**pair, "partly_annotated": pair["name"] in partly_annotated} for pair in found]
 
 
-def pair_by_name(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
-    """The images in `folder/images` with their labels in `folder/labels`, and what is wrong with the other files.
+def pair_by_name(folder: Path, partners: str = "labels") -> tuple[list[dict[str, Any]], list[str]]:
+    """The images in `folder/images` with their partners in another folder, and what is wrong with the other files.
+
+    Args:
+        folder: of both folders.
+        partners: name of the folder of the partners, "labels" or "targets".
 
     Returns:
-        The pairs, as `labelled_files` has them; and a message for each file without a partner, or with a name that
+        The pairs, as `labelled_files` has them, with the partner as "label" or "target"; and a message for each file without a partner, or with a name that
         another file has too.
     """
-    named: dict[str, dict[str, list[str]]] = {part: defaultdict(list) for part in ("images", "labels")}
+    named: dict[str, dict[str, list[str]]] = {part: defaultdict(list) for part in ("images", partners)}
     for part, files in named.items():
         for file in list_images(folder / part):
             files[stem(file)].append(file)
     problems = []
-    for part, other in (("images", "labels"), ("labels", "images")):
+    for part, other in (("images", partners), (partners, "images")):
         for name, same in sorted(named[part].items()):
             if len(same) > 1:
                 problems.append(f"{', '.join(same)}: several files of one name; keep one of them")
@@ -93,9 +97,14 @@ def pair_by_name(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
                     f"{same[0]} has no partner in {folder / other}: expected {name} there, with any of the endings "
                     f"{', '.join(READ_SUFFIXES)}"
                 )
-    both = sorted(set(named["images"]) & set(named["labels"]))
+    both = sorted(set(named["images"]) & set(named[partners]))
     pairs = [
-        {"image": named["images"][name][0], "label": named["labels"][name][0], "name": name, "sequence": ""}
+        {
+            "image": named["images"][name][0],
+            partners.removesuffix("s"): named[partners][name][0],
+            "name": name,
+            "sequence": "",
+        }
         for name in both
     ]
     return pairs, problems
@@ -171,9 +180,9 @@ def _taken(files: Sequence[dict[str, Any]], sections: Sequence[tuple[int, int]])
 
 
 def paths(files: Sequence[dict[str, Any]]) -> list[str]:
-    """The paths of images and their labels, each once, in the order of the images' paths."""
+    """The paths of images and their labels or targets, each once, in the order of the images' paths."""
     ordered = sorted(files, key=lambda file: str(file["image"]))
-    return list(dict.fromkeys(str(file[part]) for file in ordered for part in ("image", "label")))
+    return list(dict.fromkeys(str(file[part]) for file in ordered for part in ("image", "label", "target") if part in file))
 
 
 def named(files: Sequence[dict[str, Any]]) -> str:

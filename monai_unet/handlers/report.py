@@ -29,6 +29,7 @@ from monai_unet.metrics.split_merge import SplitMerge, split_merge
 from monai_unet.networks import naming
 from monai_unet.transforms.decoding import Decoding
 from monai_unet.transforms.instances import label_instances
+from monai_unet.transforms.restoration import Restoration
 
 logger = logging.getLogger(__name__)
 
@@ -45,13 +46,15 @@ class SaveReport:
     one integer per predicted object; `ignore` (1, H, W), not 0 where the truth is unknown; and `name`.
 
     With one channel (inside) or two (outside, inside) the error map shows cells that are split, merged or missed, by
-    `split_merge`. With more, one per class, it shows the wrong pixels.
+    `split_merge`. With more, one per class, it shows the wrong pixels. Of a network that restores images, `label` is the
+    target and all three are grey values: pictures of input, output, target and difference, and as a row to compare with
+    the scores of the input as it is.
 
     Args:
         output_dir: folder of `report.html`, of `pictures/section_000.png` and so on in the order of evaluation, and of
             `curves/`; the files are written aside and renamed.
         title: of the page.
-        decoding: makes predicted objects of the probabilities, in pictures and counts, for sections that do not bring
+        decoding: a `Restoration`; or what makes predicted objects of the probabilities, in pictures and counts, for sections that do not bring
             `instances`; scores may have thresholds of their own.
         metrics: the evaluator's metrics by their names, for best thresholds and values of single sections.
         reference: rows to compare with; by name, values by the names of metrics.
@@ -68,7 +71,7 @@ class SaveReport:
         self,
         output_dir: str | Path,
         title: str = "Evaluation",
-        decoding: Decoding = Decoding(("outside", "inside")),  # noqa: B008 - it cannot be changed
+        decoding: Decoding | Restoration = Decoding(("outside", "inside")),  # noqa: B008 - it cannot be changed
         metrics: Mapping[str, Metric] | None = None,
         reference: Mapping[str, Mapping[str, float | None]] | None = None,
         reference_note: str = "",
@@ -90,6 +93,7 @@ class SaveReport:
         self.facts = dict(facts or {})
         self.weights = weights
         self._sections: list[_Assessed] = []
+        self._of_inputs: list[tuple[float, ...]] = []  # PSNR and SSIM of images before they were restored
 
     def attach(self, engine: Engine) -> None:
         """Listen to the evaluator."""
@@ -108,11 +112,14 @@ class SaveReport:
 
     def _restart(self) -> None:
         self._sections = []
+        self._of_inputs = []
 
     def _assess(self, sample: Mapping[str, Any]) -> _Assessed:
         """Draw a section, write its picture and count its errors."""
         index = len(self._sections)
         image, label, pred = (_array(sample[key]) for key in ("image", "label", "pred"))
+        if isinstance(self.decoding, Restoration):
+            return self._assess_restored(sample, image, pred, label)
         unknown = _array(sample["ignore"])[0] > 0 if "ignore" in sample else None
         has_unknown = unknown is not None and bool(unknown.any())
         # a network may have a channel for the borders of cells
@@ -125,22 +132,41 @@ class SaveReport:
             inside = self.decoding.foreground(pred)[0] if len(pred) > 1 else pred[0]
             objects = _compared(cells, self._objects(sample, pred), unknown)
             panels, counts, num_errors = _cells(objects, inside, unknown)
-        panels = {"image": report.grey(image[0]), **panels}
-        name = f"section_{index:03d}.png"
-        with naming(self.output_dir), written_aside(self.output_dir / "pictures" / name) as temporary:
-            temporary.write_bytes(report.png(report.side_by_side(list(panels.values()))))
         title = str(sample.get("name", f"section {index}"))
-        shown = [
-            report.Panel(caption, f"{caption} of {title}", report.png(panel, INLINE_SIDE))
-            for caption, panel in panels.items()
-        ]
+        shown, file = self._pictures(index, title, {"image": report.grey(image[0]), **panels})
         errors, found, crops = "", [], {}
         if objects is not None:
             errors = _errors_in_words(objects)
             found = _single_cells(title, objects) if self.decoding.objects else []
             crops = {each.number: _crop(image[0], objects, each.number) for each in report.worst(found)}
-        section = report.Section(index, title, shown, f"pictures/{name}", counts, errors)
+        section = report.Section(index, title, shown, file, counts, errors)
         return _Assessed(section, num_errors, len(pred) if has_classes else 2, has_unknown, found, crops)
+
+    def _assess_restored(
+        self, sample: Mapping[str, Any], image: np.ndarray, restored: np.ndarray, target: np.ndarray
+    ) -> _Assessed:
+        """The same for a section that was restored; its pictures are of the first channel."""
+        index = len(self._sections)
+        title = str(sample.get("name", f"section {index}"))
+        low, high = self.decoding.value_range
+        panels = report.restoration_panels(image[0], restored[0], target[0], low, high)
+        shown, file = self._pictures(index, title, panels)
+        if image.shape == target.shape:
+            pairs = zip(image, target, strict=True)
+            of_input = [report.psnr_and_ssim(*pair, self.decoding.data_range) for pair in pairs]
+            self._of_inputs.append(tuple(np.mean(of_input, axis=0).tolist()))
+        return _Assessed(report.Section(index, title, shown, file, {}, ""), 0, 0, False, [], {})
+
+    def _pictures(self, index: int, title: str, panels: Mapping[str, np.ndarray]) -> tuple[list[report.Panel], str]:
+        """The panels as the page shows them, and the file that was written of them, from the page."""
+        name = f"section_{index:03d}.png"
+        with naming(self.output_dir), written_aside(self.output_dir / "pictures" / name) as temporary:
+            temporary.write_bytes(report.png(report.side_by_side(list(panels.values()))))
+        shown = [
+            report.Panel(caption, f"{caption} of {title}", report.png(panel, INLINE_SIDE))
+            for caption, panel in panels.items()
+        ]
+        return shown, f"pictures/{name}"
 
     def _objects(self, sample: Mapping[str, Any], probability: np.ndarray) -> np.ndarray:
         if "instances" in sample:
@@ -165,9 +191,10 @@ class SaveReport:
         else:
             sections.sort(key=lambda one: -one.num_errors)
             order = "Those with most errors first."
-        hint = (
-            "A predicted object has the colour of the cell that it shows most of." if self._num_classes() <= 2 else ""
-        )
+        hint = "A predicted object has the colour of the cell that it shows most of." if self._shows_cells() else ""
+        if isinstance(self.decoding, Restoration):
+            quarter = self.decoding.data_range / 4
+            hint = f"In the difference, middle grey is none, white {quarter:g} grey values too many, black too few."
         curves, no_curves = self._curves(engine)
         page = report.Page(
             title=self.title,
@@ -208,7 +235,7 @@ class SaveReport:
 
     def _facts(self) -> dict[str, object]:
         facts = {"number of sections": len(self._sections), **self.facts}
-        if self._num_classes() <= 2:
+        if self._shows_cells():
             facts["objects in pictures"] = self._how_objects_are_made()
         versions = f"monai-unet {__version__}, MONAI {monai.__version__}, PyTorch {torch.__version__}"
         return {**facts, "software": versions}
@@ -222,6 +249,9 @@ class SaveReport:
             )
         return f"connected parts above probability {self.decoding.threshold:g}{size}"
 
+    def _shows_cells(self) -> bool:
+        return self._num_classes() <= 2 and not isinstance(self.decoding, Restoration)
+
     def _num_classes(self) -> int:
         return max((one.num_classes for one in self._sections), default=0)
 
@@ -234,6 +264,9 @@ class SaveReport:
         }
         if thresholds:
             rows.append(report.Row("at its best threshold", thresholds, "threshold"))
+        if self._of_inputs:
+            mean = np.mean(self._of_inputs, axis=0).tolist()
+            rows.append(report.Row("the input as it is", dict(zip(("psnr", "ssim"), mean, strict=True))))
         return rows + [report.Row(name, row) for name, row in self.reference.items()]
 
     def _values_of_sections(self, details: Mapping[str, Any]) -> dict[str, list[float]]:
@@ -287,6 +320,9 @@ class SaveReport:
 
     def _legend(self) -> dict[str, tuple[str, str]]:
         num_classes = self._num_classes()
+        legend: dict[str, tuple[str, str]] = {}
+        if isinstance(self.decoding, Restoration):
+            return legend
         if num_classes > 2:
             colours = report.class_colours(np.arange(num_classes)[None])[0].tolist()
             legend = {f"class {index}": (_css(colour), "") for index, colour in enumerate(colours)}

@@ -8,6 +8,7 @@ from torch import nn
 
 from monai_unet.geometry import ValidGeometry
 from monai_unet.transforms.decoding import Decoding
+from monai_unet.transforms.restoration import Restoration
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Model:
     spatial_dims: int
     in_channels: int
     out_channels: int
-    decoding: Decoding
+    decoding: Decoding | Restoration
     mean: float
     std: float
     value_range: tuple[float, float]

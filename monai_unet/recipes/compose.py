@@ -24,9 +24,10 @@ from pathlib import Path
 from typing import Any
 
 from monai_unet.knobs import Knob, knobs
+from monai_unet.transforms.restoration import channel_names
 
 CONFIGS = ("train", "evaluate", "inference", "multi_gpu_train", "paper", "metadata")
-KINDS = ("masks", "cells", "classes")
+KINDS = ("masks", "cells", "classes", "restoration")
 _HERE = Path(__file__).parent
 _WIDTH = 120
 _ABSENT = object()
@@ -221,7 +222,14 @@ def _describe_tensors(configs: dict[str, dict[str, Any]]) -> None:
     inference, tensors = configs["inference"], configs["metadata"]["network_data_format"]
     low, high = ((value - inference["image_mean"]) / inference["image_std"] for value in inference["value_range"])
     tensors["inputs"]["image"]["value_range"] = [round(low, 3), round(high, 3)]
-    channels = [*inference["classes"], *(["border"] if inference.get("separation") == "distance" else [])]
+    if "classes" in inference:
+        channels = [*inference["classes"], *(["border"] if inference.get("separation") == "distance" else [])]
+    else:
+        channels = channel_names(inference["target_channels"])
+        mean, std = (inference[f"image_{each}" if "@" in str(inference[f"target_{each}"]) else f"target_{each}"] for each in ("mean", "std"))
+        targets = inference["target_range"]
+        limits = inference["value_range"] if targets == "@value_range" else targets
+        tensors["outputs"]["pred"]["value_range"] = [round((value - mean) / std, 3) for value in limits]
     tensors["outputs"]["pred"]["num_channels"] = len(channels)
     tensors["outputs"]["pred"]["channel_def"] = {str(n): name for n, name in enumerate(channels)}
 

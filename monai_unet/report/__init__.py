@@ -18,6 +18,7 @@ from monai_unet.report.pictures import (
     side_by_side,
     wrong_pixels,
 )
+from monai_unet.report.restored import psnr_and_ssim, restoration_panels
 
 __all__ = [
     "CELL_COLOUR",
@@ -44,8 +45,10 @@ __all__ = [
     "number",
     "outlined",
     "png",
+    "psnr_and_ssim",
     "read_curves",
     "render",
+    "restoration_panels",
     "same_colours",
     "side_by_side",
     "worst",
