@@ -43,7 +43,9 @@ def _with_anscombe(image: np.ndarray, method: Callable[[np.ndarray, float], np.n
 
 
 NOISES = (
-    Noise("gaussian", lambda clean: add_gaussian_noise(clean, SIGMA, seed=1), lambda image, method: method(image, SIGMA)),
+    Noise(
+        "gaussian", lambda clean: add_gaussian_noise(clean, SIGMA, seed=1), lambda image, method: method(image, SIGMA)
+    ),
     Noise("poisson", lambda clean: add_poisson_noise(clean, PEAK, seed=1), _with_anscombe),
 )
 
@@ -60,7 +62,7 @@ def _wavelet(image: np.ndarray, sigma: float, wavelet: str) -> np.ndarray:
     from skimage.restoration import cycle_spin, denoise_wavelet
 
     how = {"sigma": sigma / 255, "wavelet": wavelet, "method": "BayesShrink", "mode": "soft", "rescale_sigma": False}
-    return 255 * cycle_spin(image / 255, max_shifts=3, func=denoise_wavelet, func_kw=how, num_workers=1)
+    return 255 * cycle_spin(image / 255, max_shifts=3, func=denoise_wavelet, func_kw=how, workers=1)
 
 
 def _bm3d(image: np.ndarray, sigma: float, profile: str) -> np.ndarray:

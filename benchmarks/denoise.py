@@ -2,8 +2,8 @@
 
     python benchmarks/denoise.py --dataset-dir DIR [--work DIR] [--out PAGE]
 
-Needs `bm3d` (pip install bm3d). Noise of a fixed seed is added to the 24 sections of ISBI 2012; the sections as they are
-count as clean. What was measured is kept in --work, and the same command goes on there.
+Needs `bm3d` (pip install bm3d). Noise of a fixed seed is added to the 24 sections of ISBI 2012; the sections as they
+are count as clean. What was measured is kept in --work, and the same command goes on there.
 """
 
 from __future__ import annotations
@@ -57,7 +57,9 @@ def _kept(work: Path, noise: Noise, method: str, clean: np.ndarray, epochs: int)
             found = train_and_predict(noise, LEARNED[method], noisy, clean, work, epochs)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(found))
-        print(noise.name, method, np.mean(found["scores"], axis=0), found["setting"], round(found["seconds"]), flush=True)
+        print(
+            noise.name, method, np.mean(found["scores"], axis=0), found["setting"], round(found["seconds"]), flush=True
+        )
     return json.loads(file.read_text())
 
 
@@ -73,8 +75,8 @@ def _page(found: dict[tuple[str, str], dict], epochs: int) -> list[str]:
         "- U-Net: the bundle `denoise`, trained on sections 0 to 14, weights chosen by sections 15 to 17 (with "
         "noise2void by their hidden pixels, without clean images); one seed; one thread",
         "- The others: given the true sigma; for Poisson noise between Anscombe's transform and its exact unbiased "
-        "inverse. NL-means with 5 x 5 patches within 11 pixels, wavelets with BayesShrink and 4 x 4 shifts, the setting "
-        "named chosen by PSNR on clean sections 15 to 17; BM3D with its normal profile",
+        "inverse. NL-means with 5 x 5 patches within 11 pixels, wavelets with BayesShrink and 4 x 4 shifts, the "
+        "setting named chosen by PSNR on clean sections 15 to 17; BM3D with its normal profile",
         "- Scored: sections 18 to 23, which chose nothing; data range 255; mean and, in brackets, lowest to highest",
     ]
     for noise in dict.fromkeys(name for name, _ in found):

@@ -291,6 +291,12 @@ def _add_new(commands: argparse._SubParsersAction, common: argparse.ArgumentPars
     )
     new.add_argument("--ignore-label", type=_knob("ignore_label"), metavar="N", help="value of unknown pixels")
     new.add_argument("--partly-annotated", metavar="NAME,...", help="images of which only some cells are labelled")
+    new.add_argument(
+        "--targets",
+        choices=("pairs", "noise2void", "noise2noise"),
+        help="restore images: from images/ and targets/ (pairs, the default where there are both and no labels/), from "
+        "hidden pixels of images alone, or from neighbouring sections of stacks",
+    )
     new.set_defaults(run=_new)
 
 
@@ -298,6 +304,10 @@ def _new(args: argparse.Namespace) -> None:
     from monai_unet.recipes.card import commands, settings_text
     from monai_unet.recipes.create import new_bundle
 
+    folder = Path(args.dataset_dir)
+    if args.targets or ((folder / "targets").is_dir() and not (folder / "labels").is_dir()):
+        _new_restoration(args)
+        return
     made = new_bundle(
         args.name,
         args.dataset_dir,
@@ -309,6 +319,21 @@ def _new(args: argparse.Namespace) -> None:
         partly_annotated=args.partly_annotated.split(",") if args.partly_annotated else (),
     )
     print(settings_text(made.survey, made.settings))
+    print(f"\nbundle: {made.folder}; every value above is a line of its configs, and an option of the commands")
+    for what, command in commands(made.folder).items():
+        print(f"\n{what}:\n{command}")
+
+
+def _new_restoration(args: argparse.Namespace) -> None:
+    from monai_unet.recipes.card import commands
+    from monai_unet.recipes.create_restoration import new_restoration
+
+    of_labels = {"classes": args.classes, "labels": args.labels, "partly-annotated": args.partly_annotated}
+    given = [f"--{name}" for name, value in of_labels.items() if value]
+    if given:
+        raise ValueError(f"{', '.join(given)}: of labels, and images that are restored have none; leave it out")
+    made = new_restoration(args.name, args.dataset_dir, args.targets or "pairs", args.out)
+    print(made.text)
     print(f"\nbundle: {made.folder}; every value above is a line of its configs, and an option of the commands")
     for what, command in commands(made.folder).items():
         print(f"\n{what}:\n{command}")

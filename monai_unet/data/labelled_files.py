@@ -80,7 +80,8 @@ def pair_by_name(folder: Path, partners: str = "labels") -> tuple[list[dict[str,
         partners: name of the folder of the partners, "labels" or "targets".
 
     Returns:
-        The pairs, as `labelled_files` has them, with the partner as "label" or "target"; and a message for each file without a partner, or with a name that
+        The pairs, as `labelled_files` has them, with the partner as "label" or "target"; and a message for each file
+        without a partner, or with a name that
         another file has too.
     """
     named: dict[str, dict[str, list[str]]] = {part: defaultdict(list) for part in ("images", partners)}
@@ -182,7 +183,9 @@ def _taken(files: Sequence[dict[str, Any]], sections: Sequence[tuple[int, int]])
 def paths(files: Sequence[dict[str, Any]]) -> list[str]:
     """The paths of images and their labels or targets, each once, in the order of the images' paths."""
     ordered = sorted(files, key=lambda file: str(file["image"]))
-    return list(dict.fromkeys(str(file[part]) for file in ordered for part in ("image", "label", "target") if part in file))
+    return list(
+        dict.fromkeys(str(file[part]) for file in ordered for part in ("image", "label", "target") if part in file)
+    )
 
 
 def named(files: Sequence[dict[str, Any]]) -> str:

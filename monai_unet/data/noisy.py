@@ -37,7 +37,9 @@ def noisy_dataset(root: str | os.PathLike[str], num_sections: int = 12, size: in
 
     Args:
         root: folder of the data sets; the pairs lie in `noisy/data` in it.
-        num_sections, size, seed: as in `synthetic_sections`.
+        num_sections: in the stack.
+        size: of a section, pixels.
+        seed: of sections and noise.
 
     Returns:
         The folder.

@@ -314,7 +314,7 @@ def _readme(model: Model, wrapped: BlockwiseUNet, bundle: str) -> str:
         high=model.value_range[1],
         mean=model.mean,
         std=model.std,
-        classes=" and ".join(model.decoding.classes),
+        classes=" and ".join(model.decoding.channel_names),
         margin=wrapped.margin,
         halo=wrapped.halo,
         stride=wrapped.stride,

@@ -46,15 +46,17 @@ class SaveReport:
     one integer per predicted object; `ignore` (1, H, W), not 0 where the truth is unknown; and `name`.
 
     With one channel (inside) or two (outside, inside) the error map shows cells that are split, merged or missed, by
-    `split_merge`. With more, one per class, it shows the wrong pixels. Of a network that restores images, `label` is the
-    target and all three are grey values: pictures of input, output, target and difference, and as a row to compare with
-    the scores of the input as it is.
+    `split_merge`. With more, one per class, it shows the wrong pixels.
+
+    Of a network that restores images, `label` is the target, and all three are grey values: there are pictures of input,
+    output, target and difference, and the scores of the input as it is, as a row to compare with.
 
     Args:
         output_dir: folder of `report.html`, of `pictures/section_000.png` and so on in the order of evaluation, and of
             `curves/`; the files are written aside and renamed.
         title: of the page.
-        decoding: a `Restoration`; or what makes predicted objects of the probabilities, in pictures and counts, for sections that do not bring
+        decoding: a `Restoration`; or what makes predicted objects of the probabilities, in pictures and counts, for
+            sections that do not bring
             `instances`; scores may have thresholds of their own.
         metrics: the evaluator's metrics by their names, for best thresholds and values of single sections.
         reference: rows to compare with; by name, values by the names of metrics.
@@ -148,12 +150,14 @@ class SaveReport:
         """The same for a section that was restored; its pictures are of the first channel."""
         index = len(self._sections)
         title = str(sample.get("name", f"section {index}"))
-        low, high = self.decoding.value_range
+        decoding = self.decoding
+        assert isinstance(decoding, Restoration)
+        low, high = decoding.value_range
         panels = report.restoration_panels(image[0], restored[0], target[0], low, high)
         shown, file = self._pictures(index, title, panels)
         if image.shape == target.shape:
             pairs = zip(image, target, strict=True)
-            of_input = [report.psnr_and_ssim(*pair, self.decoding.data_range) for pair in pairs]
+            of_input = [report.psnr_and_ssim(*pair, decoding.data_range) for pair in pairs]
             self._of_inputs.append(tuple(np.mean(of_input, axis=0).tolist()))
         return _Assessed(report.Section(index, title, shown, file, {}, ""), 0, 0, False, [], {})
 
@@ -173,6 +177,7 @@ class SaveReport:
             return _array(sample["instances"])[0]
         if len(probability) == 1:  # of inside alone
             probability = np.concatenate([1 - probability, probability])
+        assert isinstance(self.decoding, Decoding)
         return self.decoding.instances(probability)
 
     def _write(self, engine: Engine) -> None:
@@ -241,6 +246,7 @@ class SaveReport:
         return {**facts, "software": versions}
 
     def _how_objects_are_made(self) -> str:
+        assert isinstance(self.decoding, Decoding)
         size = f", of {self.decoding.min_size} pixels at least" if self.decoding.min_size else ""
         if self.decoding.by_distance:
             return (

@@ -12,8 +12,8 @@ class RestorationLoss(_Loss):
     """Weighted mean over pixels and channels of a distance of two grey values.
 
     Args:
-        kind: "l1", |d|; "l2", d^2, whose best guess is the mean; or "charbonnier", sqrt(d^2 + eps^2), which is l1 with a
-            round bottom.
+        kind: "l1", |d|; "l2", d^2, whose best guess is the mean; or "charbonnier", sqrt(d^2 + eps^2), which is l1
+            with a round bottom.
         eps: of "charbonnier", in units of the normalised target.
 
     Raises:
@@ -48,8 +48,8 @@ class RestorationLoss(_Loss):
         """
         if output.shape != target.shape:
             raise ValueError(
-                f"a target of shape {tuple(target.shape)} does not match an output of {tuple(output.shape)}; an unpadded "
-                "network needs targets cropped to its output"
+                f"a target of shape {tuple(target.shape)} does not match an output of {tuple(output.shape)}; an "
+                "unpadded network needs targets cropped to its output"
             )
         difference = output.float() - target.float()
         if self.kind == "l1":

@@ -36,8 +36,8 @@ class Job:
         image: path of the input.
         store: path of the Zarr that takes the chunks.
         bundle, overrides, device: of the model, see `load_model`.
-        output: "image", of a network that restores; "probability", "label", or "objects", what the objects of a network with a distance are made of: the
-            probability of the foreground and that of inside.
+        output: "image", of a network that restores; "probability", "label", or "objects", what the objects of a network
+            with a distance are made of: the probability of the foreground and that of inside.
         dtype: of the chunks.
         threshold: of labels, see `monai_unet.transforms.decoding.Decoding`.
         tile: output pixels of a tile of the whole image, one number for each axis of (D, H, W).
@@ -80,8 +80,10 @@ def predict_chunk(job: Job, index: tuple[int, ...]) -> None:
     with _COMPUTING, torch.inference_mode(), autocast(job.device, dtype):
         logits = mean_over_rotations(model.network, patch, model.rotations)
         logits = crop_to_tile(logits, geometry_tile, model.geometry).float()
-        restores = isinstance(model.decoding, Restoration)
-        probability = (model.decoding.grey_values(logits) if restores else softmax_of_pixels(logits))[0]
+        if isinstance(model.decoding, Restoration):
+            probability = model.decoding.grey_values(logits)[0]
+        else:
+            probability = softmax_of_pixels(logits)[0]
     probability = probability.cpu()  # a GPU is waited for here, while another thread gives it the next tile
     check_result(probability)
     store.write(index, _encode(probability, job, model).reshape([part.stop - part.start for part in store.box(index)]))

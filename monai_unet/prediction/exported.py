@@ -15,7 +15,6 @@ from monai_unet.inferers.rotations import check_rotations
 from monai_unet.io import fingerprint
 from monai_unet.prediction.model import Model
 from monai_unet.transforms.decoding import Decoding
-from monai_unet.transforms.restoration import Restoration
 
 SUFFIXES = {"torchscript": (".ts", ".pt"), "onnx": (".onnx",)}
 SETTINGS = "monai_unet.json"
@@ -73,7 +72,7 @@ def load_exported(path: str | Path, device: str = "cpu") -> Model:
     return Model(
         network=network,
         geometry=geometry,
-        decoding=(Restoration if "mean" in settings["decoding"] else Decoding)(**settings["decoding"]),
+        decoding=Decoding(**settings["decoding"]),
         value_range=tuple(settings["value_range"]),
         digest=fingerprint(path),
         **{name: settings[name] for name in _SIMPLE},

@@ -70,8 +70,8 @@ def predict(
         output: "probability" (of class 1; one channel a class if there are more than two), "label", or "instances": the
             connected parts of class 1, numbered alike across tiles, each section by itself for a 2-D network. Of a
             network that restores images "image" alone, in grey values. When left out, "image" or "probability".
-        dtype: of probabilities and of restored images, which cannot be "uint8": "float32" (default), "float16" or "uint8" (0 to 255); labels are uint8, instances
-            int32.
+        dtype: of probabilities and of restored images, "float32" (default) or "float16", and of probabilities also
+            "uint8" (0 to 255); labels are uint8, instances int32.
         threshold: for labels of two classes and for instances; the bundle's when left out.
         min_size: instances of fewer pixels are dropped; the bundle's when left out.
         memory: what a worker process may take, bytes or "2GB"; the bundle's when left out.
@@ -112,8 +112,11 @@ def predict(
     if isinstance(model.decoding, Restoration):
         decoding = Decoding(("background", "inside"))  # not read
     else:
-        given = {name: value for name, value in (("threshold", threshold), ("min_size", min_size)) if value is not None}
-        decoding = replace(model.decoding, **given)  # refuses values that are out of range
+        decoding = replace(  # refuses values that are out of range
+            model.decoding,
+            threshold=model.decoding.threshold if threshold is None else threshold,
+            min_size=model.decoding.min_size if min_size is None else min_size,
+        )
     budget = parse_memory(model.memory if memory is None else memory) - (INTERPRETER if device == "cpu" else 0)
     if output == "instances" and len(decoding.classes) != 2:
         raise ValueError(f"instances need a network of two classes; this one has {len(decoding.classes)}")

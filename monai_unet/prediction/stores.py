@@ -94,7 +94,11 @@ def open_store(job: Job, source: ImageSource, model: Model) -> PredictionStore:
     extents = [stop - start for start, stop in job.region[first:]]
     chunks = [axis[0].stop - axis[0].start for axis in tile_axes(job, source, model)]
     channels = [number] if number > 1 else []
-    names = classes if number > 2 or job.output == "image" else (*classes[1:2], *(["inside"] if job.output == "objects" else []))
+    names = (
+        classes
+        if number > 2 or job.output == "image"
+        else (*classes[1:2], *(["inside"] if job.output == "objects" else []))
+    )
     origin, affine = _place_of_region(info, [start for start, _ in job.region])
     return create_or_open(
         job.store,

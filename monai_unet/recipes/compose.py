@@ -225,8 +225,11 @@ def _describe_tensors(configs: dict[str, dict[str, Any]]) -> None:
     if "classes" in inference:
         channels = [*inference["classes"], *(["border"] if inference.get("separation") == "distance" else [])]
     else:
-        channels = channel_names(inference["target_channels"])
-        mean, std = (inference[f"image_{each}" if "@" in str(inference[f"target_{each}"]) else f"target_{each}"] for each in ("mean", "std"))
+        channels = list(channel_names(inference["target_channels"]))
+        mean, std = (
+            inference[f"image_{each}" if "@" in str(inference[f"target_{each}"]) else f"target_{each}"]
+            for each in ("mean", "std")
+        )
         targets = inference["target_range"]
         limits = inference["value_range"] if targets == "@value_range" else targets
         tensors["outputs"]["pred"]["value_range"] = [round((value - mean) / std, 3) for value in limits]

@@ -14,8 +14,11 @@ def restoration_panels(
     """Pictures of a section, all in the same grey scale but the difference, whose middle grey is 0.
 
     Args:
-        image, restored, target: grey values, (H, W).
-        low, high: of the targets: black and white. The difference reaches from minus a quarter of that span to it.
+        image: grey values, (H, W).
+        restored: the same.
+        target: the same.
+        low: grey value of the targets that is black.
+        high: grey value that is white. The difference reaches from minus a quarter of that span to it.
     """
     quarter = (high - low) / 4
     return {
@@ -29,8 +32,8 @@ def restoration_panels(
 def psnr_and_ssim(image: np.ndarray, target: np.ndarray, data_range: float) -> tuple[float, float]:
     """Peak signal-to-noise ratio, dB, and structural similarity of two pictures (H, W), by scikit-image.
 
-    With Gaussian weights of sigma 1.5 in 11 x 11 pixels, as Wang et al. (2004) defined the similarity and MONAI's metric
-    computes it.
+    With Gaussian weights of sigma 1.5 in 11 x 11 pixels, as Wang et al. (2004) defined the similarity and MONAI's
+    metric computes it.
     """
     image, target = image.astype(np.float64), target.astype(np.float64)
     ssim = structural_similarity(

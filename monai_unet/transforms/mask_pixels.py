@@ -57,13 +57,13 @@ class RandMaskPixelsd(RandomizableTransform, MapTransform):
         self.side = max(round(share**-0.5), 2)
         self.seed = seed
 
-    def randomize(self, size: tuple[int, int]) -> None:  # type: ignore[override]
+    def randomize(self, size: tuple[int, int]) -> None:
         """Draw the hidden pixels of (h, w), and what they are replaced by."""
         if self.seed is not None:
             self.set_random_state(self.seed)
-        corners = np.stack(
-            np.meshgrid(*(np.arange(0, n, self.side) for n in size), indexing="ij"), axis=-1
-        ).reshape(-1, 2)
+        corners = np.stack(np.meshgrid(*(np.arange(0, n, self.side) for n in size), indexing="ij"), axis=-1).reshape(
+            -1, 2
+        )
         drawn = corners + self.R.randint(self.side, size=corners.shape)
         # the middle of the neighbours is left out, by numbers of one less than there are pixels
         around = 2 * REACH + 1
@@ -83,7 +83,9 @@ class RandMaskPixelsd(RandomizableTransform, MapTransform):
             image = torch.as_tensor(sample[key])
             margins = [n - m for n, m in zip(image.shape[-2:], (height, width), strict=True)]
             if any(margin < 0 or margin % 2 for margin in margins):
-                raise ValueError(f"{key} of {tuple(image.shape)} does not have a target of {tuple(target.shape)} inside")
+                raise ValueError(
+                    f"{key} of {tuple(image.shape)} does not have a target of {tuple(target.shape)} inside"
+                )
             at = self._hidden + np.array(margins) // 2
             read = self._read_from(at, image.shape[-2:])
             rows, columns, from_rows, from_columns = to_device(
