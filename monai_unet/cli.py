@@ -156,7 +156,11 @@ def _add_predict(commands: argparse._SubParsersAction, common: argparse.Argument
         "--bundle", required=True, metavar="DIR", help="folder of the bundle, or a file of `export`: .ts, .pt or .onnx"
     )
     predict.add_argument("--out", required=True, help=".ome.zarr, .ome.tif, .nii or .nii.gz")
-    predict.add_argument("--output", choices=("probability", "label", "instances"), default="probability")
+    predict.add_argument(
+        "--output",
+        choices=("probability", "label", "instances", "image"),
+        help="image, restored, is the only one of a network that restores images (default: that, or probability)",
+    )
     predict.add_argument("--dtype", choices=("float32", "float16", "uint8"), help="of probabilities (default float32)")
     predict.add_argument("--threshold", type=_knob("threshold"), help="of labels and instances (default: the bundle's)")
     predict.add_argument(
@@ -305,6 +309,12 @@ def _add_new(commands: argparse._SubParsersAction, common: argparse.ArgumentPars
     new.add_argument(
         "--no-trial", action="store_true", help="do not draw a montage of the data and time a few iterations"
     )
+    new.add_argument(
+        "--targets",
+        choices=("pairs", "noise2void", "noise2noise"),
+        help="restore images: from images/ and targets/ (pairs, the default where there are both and no labels/), from "
+        "hidden pixels of images alone, or from neighbouring sections of stacks",
+    )
     new.set_defaults(run=_new)
 
 
@@ -312,6 +322,10 @@ def _new(args: argparse.Namespace) -> None:
     from monai_unet.recipes.card import commands, settings_text
     from monai_unet.recipes.create import new_bundle
 
+    folder = Path(args.dataset_dir)
+    if args.targets or ((folder / "targets").is_dir() and not (folder / "labels").is_dir()):
+        _new_restoration(args)
+        return
     made = new_bundle(
         args.name,
         args.dataset_dir,
@@ -346,6 +360,21 @@ def _try(args: argparse.Namespace, bundle: Path, labelled: Sequence[bool]) -> No
             traceback.print_exc()
         reason = in_one_line(cause_under_monai(error))
         print(f"monai-unet: the bundle {bundle} is complete, but its trial failed: {reason}", file=sys.stderr)
+
+
+def _new_restoration(args: argparse.Namespace) -> None:
+    from monai_unet.recipes.card import commands
+    from monai_unet.recipes.create_restoration import new_restoration
+
+    of_labels = {"classes": args.classes, "labels": args.labels, "partly-annotated": args.partly_annotated}
+    given = [f"--{name}" for name, value in of_labels.items() if value]
+    if given:
+        raise ValueError(f"{', '.join(given)}: of labels, and images that are restored have none; leave it out")
+    made = new_restoration(args.name, args.dataset_dir, args.targets or "pairs", args.out)
+    print(made.text)
+    print(f"\nbundle: {made.folder}; every value above is a line of its configs, and an option of the commands")
+    for what, command in commands(made.folder).items():
+        print(f"\n{what}:\n{command}")
 
 
 def _add_label(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:

@@ -121,7 +121,7 @@ class Knob:
     type: str
     resume: str
     why: str
-    kinds: tuple[str, ...] = ("masks", "cells", "classes")
+    kinds: tuple[str, ...] = ("masks", "cells", "classes", "restoration")
     defaults: dict[str, Any] = field(default_factory=dict)
     limits: dict[str, float] = field(default_factory=dict)
     choices: tuple[str, ...] = ()

@@ -80,26 +80,33 @@ def labelled_files(
     return [{**pair, "partly_annotated": pair["name"] in partly_annotated} for pair in found]
 
 
-def pair_by_name(folder: Path, channels: str | Sequence[str] = ONE_CHANNEL) -> tuple[list[dict[str, Any]], list[str]]:
-    """The images in `folder/images` with their labels in `folder/labels`, and what is wrong with the other files.
+def pair_by_name(
+    folder: Path, channels: str | Sequence[str] = ONE_CHANNEL, partners: str = "labels"
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """The images in `folder/images` with their partners in another folder, and what is wrong with the other files.
+
+    Args:
+        folder: of both folders.
+        channels: of the images, see `labelled_files`.
+        partners: name of the folder of the partners, "labels" or "targets".
 
     Returns:
-        The pairs, as `labelled_files` has them; and a message for each file without a partner, or with a name that
-        another file has too.
+        The pairs, as `labelled_files` has them, with the partner as "label" or "target"; and a message for each file
+        without a partner, or with a name that another file has too.
     """
     wanted = parse_channels(channels)
     images, others = first_channels(list_images(folder / "images"), channels)
-    named: dict[str, dict[str, list[str]]] = {part: defaultdict(list) for part in ("images", "labels")}
+    named: dict[str, dict[str, list[str]]] = {part: defaultdict(list) for part in ("images", partners)}
     for file in images:
         named["images"][_name(file, wanted)].append(file)
-    for file in list_images(folder / "labels"):
-        named["labels"][stem(file)].append(file)
+    for file in list_images(folder / partners):
+        named[partners][stem(file)].append(file)
     patterns = ", ".join(map(str, wanted))
     problems = [f"{file} is none of the channels {patterns}: its name fits no pattern" for file in others]
     if in_files(wanted):
         missing = {file: [part for part in files_of(file, wanted) if not part.is_file()] for file in images}
         problems += [f"{file} lacks a channel: {parts[0]} does not exist" for file, parts in missing.items() if parts]
-    for part, other in (("images", "labels"), ("labels", "images")):
+    for part, other in (("images", partners), (partners, "images")):
         for name, same in sorted(named[part].items()):
             if len(same) > 1:
                 problems.append(f"{', '.join(same)}: several files of one name; keep one of them")
@@ -108,9 +115,14 @@ def pair_by_name(folder: Path, channels: str | Sequence[str] = ONE_CHANNEL) -> t
                     f"{same[0]} has no partner in {folder / other}: expected {name} there, with any of the endings "
                     f"{', '.join(READ_SUFFIXES)}"
                 )
-    both = sorted(set(named["images"]) & set(named["labels"]))
+    both = sorted(set(named["images"]) & set(named[partners]))
     pairs: list[dict[str, Any]] = [
-        {"image": named["images"][name][0], "label": named["labels"][name][0], "name": name, "sequence": ""}
+        {
+            "image": named["images"][name][0],
+            partners.removesuffix("s"): named[partners][name][0],
+            "name": name,
+            "sequence": "",
+        }
         for name in both
     ]
     if in_files(wanted):
@@ -193,9 +205,12 @@ def _taken(files: Sequence[dict[str, Any]], sections: Sequence[tuple[int, int]])
 
 
 def paths(files: Sequence[dict[str, Any]]) -> list[str]:
-    """The paths of images and their labels, each once, in the order of the images' paths."""
+    """The paths of images and their labels or targets, each once, in the order of the images' paths."""
     ordered = sorted(files, key=lambda file: str(file["image"]))
-    parts = ((file["image"], *file.get("channels", ()), file["label"]) for file in ordered)
+    parts = (
+        (file["image"], *file.get("channels", ()), *(file[part] for part in ("label", "target") if part in file))
+        for file in ordered
+    )
     return list(dict.fromkeys(str(part) for of_file in parts for part in of_file))
 
 

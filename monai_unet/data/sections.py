@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from monai.data import CacheDataset, get_track_meta, set_track_meta
 from scipy import ndimage
 
+from monai_unet.data.cached_sections import CachedSections
 from monai_unet.data.label_files import Colours, read_labels, unknown_value
 from monai_unet.data.labels import cells_of, check_values, class_map, known_values, mask_background
 from monai_unet.io import ONE_CHANNEL, Pages, open_image, read_whole
@@ -128,7 +128,7 @@ def _unlabelled_rim(cells: np.ndarray, width: int) -> np.ndarray:
     return rim & ~beside
 
 
-class SectionDataset(CacheDataset):
+class SectionDataset(CachedSections):
     """Sections of labelled files; what is not random is computed once and kept in memory.
 
     Args:
@@ -184,14 +184,4 @@ class SectionDataset(CacheDataset):
             chosen += [found[index] for index in indices]
         if not chosen:
             raise ValueError("the data set is empty: no files, or no sections chosen")
-        # copy_cache: the random transforms never write into what they are given
-        super().__init__(chosen, transform, progress=progress, copy_cache=False, num_workers=None)
-
-    def _transform(self, index: int) -> Any:
-        """As in MONAI, but random transforms get and give plain tensors: each operation on a MetaTensor costs time."""
-        tracked = get_track_meta()
-        set_track_meta(False)
-        try:
-            return super()._transform(index)
-        finally:
-            set_track_meta(tracked)
+        super().__init__(chosen, transform, progress=progress)

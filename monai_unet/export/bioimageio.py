@@ -326,7 +326,7 @@ def _readme(model: Model, wrapped: BlockwiseUNet, bundle: str) -> str:
         mean=_in_words(model.mean),
         std=_in_words(model.std),
         channels=", ".join(channel_names(model.channels)),
-        classes=" and ".join(model.decoding.classes),
+        classes=" and ".join(model.decoding.channel_names),
         margin=wrapped.margin,
         halo=wrapped.halo,
         stride=wrapped.stride,

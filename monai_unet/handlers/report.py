@@ -32,6 +32,7 @@ from monai_unet.metrics.split_merge import SplitMerge, split_merge
 from monai_unet.networks import naming
 from monai_unet.transforms.decoding import Decoding
 from monai_unet.transforms.instances import label_instances
+from monai_unet.transforms.restoration import Restoration
 
 logger = logging.getLogger(__name__)
 
@@ -51,11 +52,15 @@ class SaveReport:
     `split_merge`. With more, one per class, it shows the wrong pixels, and the scores and the confusion matrix of the
     classes stand in the page, in `classes.csv` and in `confusion_matrix.csv`.
 
+    Of a network that restores images, `label` is the target, and all three are grey values: there are pictures of
+    input, output, target and difference, and the scores of the input as it is, as a row to compare with.
+
     Args:
         output_dir: folder of `report.html`, of `pictures/section_000.png` and so on in the order of evaluation, and of
             `curves/`; the files are written aside and renamed.
         title: of the page.
-        decoding: makes predicted objects of the probabilities, in pictures and counts, for sections that do not bring
+        decoding: a `Restoration`; or what makes predicted objects of the probabilities, in pictures and counts, for
+            sections that do not bring
             `instances`; scores may have thresholds of their own.
         metrics: the evaluator's metrics by their names, for best thresholds and values of single sections.
         reference: rows to compare with; by name, values by the names of metrics.
@@ -74,7 +79,7 @@ class SaveReport:
         self,
         output_dir: str | Path,
         title: str = "Evaluation",
-        decoding: Decoding = Decoding(("outside", "inside")),  # noqa: B008 - it cannot be changed
+        decoding: Decoding | Restoration = Decoding(("outside", "inside")),  # noqa: B008 - it cannot be changed
         metrics: Mapping[str, Metric] | None = None,
         reference: Mapping[str, Mapping[str, float | None]] | None = None,
         reference_note: str = "",
@@ -100,6 +105,7 @@ class SaveReport:
         self.colours = None if colours is None else parse_colours(colours)
         self.as_classes = as_classes
         self._sections: list[_Assessed] = []
+        self._of_inputs: list[tuple[float, ...]] = []  # PSNR and SSIM of images before they were restored
 
     def attach(self, engine: Engine) -> None:
         """Listen to the evaluator."""
@@ -118,11 +124,14 @@ class SaveReport:
 
     def _restart(self) -> None:
         self._sections = []
+        self._of_inputs = []
 
     def _assess(self, sample: Mapping[str, Any]) -> _Assessed:
         """Draw a section, write its picture and count its errors."""
         index = len(self._sections)
         image, label, pred = (_array(sample[key]) for key in ("image", "label", "pred"))
+        if isinstance(self.decoding, Restoration):
+            return self._assess_restored(sample, image, pred, label)
         unknown = _array(sample["ignore"])[0] > 0 if "ignore" in sample else None
         has_unknown = unknown is not None and bool(unknown.any())
         # a network may have a channel for the borders of cells
@@ -139,28 +148,50 @@ class SaveReport:
             inside = self.decoding.foreground(pred)[0] if len(pred) > 1 else pred[0]
             objects = _compared(cells, self._objects(sample, pred), unknown)
             panels, counts, num_errors = _cells(objects, inside, unknown)
-        panels = {"image": report.colour(image), **panels}
-        name = f"section_{index:03d}.png"
-        with naming(self.output_dir), written_aside(self.output_dir / "pictures" / name) as temporary:
-            temporary.write_bytes(report.png(report.side_by_side(list(panels.values()))))
         title = str(sample.get("name", f"section {index}"))
-        shown = [
-            report.Panel(caption, f"{caption} of {title}", report.png(panel, INLINE_SIDE))
-            for caption, panel in panels.items()
-        ]
+        shown, file = self._pictures(index, title, {"image": report.colour(image), **panels})
         errors, found, crops = "", [], {}
         if objects is not None:
             errors = _errors_in_words(objects)
             found = _single_cells(title, objects) if self.decoding.objects else []
             crops = {each.number: _crop(image, objects, each.number) for each in report.worst(found)}
-        section = report.Section(index, title, shown, f"pictures/{name}", counts, errors)
+        section = report.Section(index, title, shown, file, counts, errors)
         return _Assessed(section, num_errors, len(pred), has_unknown, found, crops, confusion)
+
+    def _assess_restored(
+        self, sample: Mapping[str, Any], image: np.ndarray, restored: np.ndarray, target: np.ndarray
+    ) -> _Assessed:
+        """The same for a section that was restored; its pictures are of the first channel."""
+        index = len(self._sections)
+        title = str(sample.get("name", f"section {index}"))
+        decoding = self.decoding
+        assert isinstance(decoding, Restoration)
+        low, high = decoding.value_range
+        panels = report.restoration_panels(image[0], restored[0], target[0], low, high)
+        shown, file = self._pictures(index, title, panels)
+        if image.shape == target.shape:
+            pairs = zip(image, target, strict=True)
+            of_input = [report.psnr_and_ssim(*pair, decoding.data_range) for pair in pairs]
+            self._of_inputs.append(tuple(np.mean(of_input, axis=0).tolist()))
+        return _Assessed(report.Section(index, title, shown, file, {}, ""), 0, 0, False, [], {}, None)
+
+    def _pictures(self, index: int, title: str, panels: Mapping[str, np.ndarray]) -> tuple[list[report.Panel], str]:
+        """The panels as the page shows them, and the file that was written of them, from the page."""
+        name = f"section_{index:03d}.png"
+        with naming(self.output_dir), written_aside(self.output_dir / "pictures" / name) as temporary:
+            temporary.write_bytes(report.png(report.side_by_side(list(panels.values()))))
+        shown = [
+            report.Panel(caption, f"{caption} of {title}", report.png(panel, INLINE_SIDE))
+            for caption, panel in panels.items()
+        ]
+        return shown, f"pictures/{name}"
 
     def _objects(self, sample: Mapping[str, Any], probability: np.ndarray) -> np.ndarray:
         if "instances" in sample:
             return _array(sample["instances"])[0]
         if len(probability) == 1:  # of inside alone
             probability = np.concatenate([1 - probability, probability])
+        assert isinstance(self.decoding, Decoding)
         return self.decoding.instances(probability)
 
     def _write(self, engine: Engine) -> None:
@@ -179,7 +210,10 @@ class SaveReport:
         else:
             sections.sort(key=lambda one: -one.num_errors)
             order = "Those with most errors first."
-        hint = "" if self._has_classes() else "A predicted object has the colour of the cell that it shows most of."
+        hint = "A predicted object has the colour of the cell that it shows most of." if self._shows_cells() else ""
+        if isinstance(self.decoding, Restoration):
+            quarter = self.decoding.data_range / 4
+            hint = f"In the difference, middle grey is none, white {quarter:g} grey values too many, black too few."
         curves, no_curves = self._curves(engine)
         page = report.Page(
             title=self.title,
@@ -230,7 +264,7 @@ class SaveReport:
         return results
 
     def _names(self, num_classes: int) -> list[str]:
-        own = self.decoding.classes
+        own = self.decoding.classes if isinstance(self.decoding, Decoding) else ()
         return list(own) if len(own) == num_classes else [f"class {index}" for index in range(num_classes)]
 
     def _palette(self, num_classes: int) -> np.ndarray:
@@ -240,12 +274,13 @@ class SaveReport:
 
     def _facts(self) -> dict[str, object]:
         facts = {"number of sections": len(self._sections), **self.facts}
-        if not self._has_classes():
+        if self._shows_cells():
             facts["objects in pictures"] = self._how_objects_are_made()
         versions = f"monai-unet {__version__}, MONAI {monai.__version__}, PyTorch {torch.__version__}"
         return {**facts, "software": versions}
 
     def _how_objects_are_made(self) -> str:
+        assert isinstance(self.decoding, Decoding)
         size = f", of {self.decoding.min_size} pixels at least" if self.decoding.min_size else ""
         if self.decoding.by_distance:
             return (
@@ -257,6 +292,9 @@ class SaveReport:
     def _has_classes(self) -> bool:
         return any(one.confusion is not None for one in self._sections)
 
+    def _shows_cells(self) -> bool:
+        return not self._has_classes() and not isinstance(self.decoding, Restoration)
+
     def _rows(self, values: Mapping[str, Any]) -> list[report.Row]:
         rows = [report.Row("this evaluation", {name: _scalar(value) for name, value in values.items()}, "own")]
         thresholds = {
@@ -266,6 +304,9 @@ class SaveReport:
         }
         if thresholds:
             rows.append(report.Row("at its best threshold", thresholds, "threshold"))
+        if self._of_inputs:
+            mean = np.mean(self._of_inputs, axis=0).tolist()
+            rows.append(report.Row("the input as it is", dict(zip(("psnr", "ssim"), mean, strict=True))))
         return rows + [report.Row(name, row) for name, row in self.reference.items()]
 
     def _values_of_sections(self, details: Mapping[str, Any]) -> dict[str, list[float]]:
@@ -318,6 +359,9 @@ class SaveReport:
         return curves, f"There are no TensorBoard events in {self.training_dir}, so there are no learning curves."
 
     def _legend(self) -> dict[str, tuple[str, str]]:
+        legend: dict[str, tuple[str, str]] = {}
+        if isinstance(self.decoding, Restoration):
+            return legend
         if self._has_classes():
             number = max(one.num_channels for one in self._sections)
             names = self._names(number)

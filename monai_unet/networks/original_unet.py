@@ -34,6 +34,8 @@ class OriginalUNet(nn.Module):
             a ReLU after every up-convolution, and as many channels out of the last up-convolution as go in.
         normalisation: "none" as in the paper, or "weights": the 3x3 convolutions normalise their weights, see
             `monai_unet.networks.standardised_conv`, which trains faster and adds one parameter a channel.
+        residual: add the middle of the image to the output, channel by channel, so that the network learns what to
+            change: for images that are restored.
 
     Attributes:
         geometry: sizes and margin, `monai_unet.geometry.ValidGeometry`.
@@ -61,6 +63,7 @@ class OriginalUNet(nn.Module):
         convs_per_block: int = 2,
         variant: str = "paper",
         normalisation: str = "none",
+        residual: bool = False,
     ) -> None:
         super().__init__()
         if spatial_dims not in (2, 3):
@@ -71,6 +74,11 @@ class OriginalUNet(nn.Module):
             raise ValueError(f"variant {variant!r}: one of {', '.join(VARIANTS)}")
         if normalisation not in NORMALISATIONS:
             raise ValueError(f"normalisation {normalisation!r}: one of {', '.join(NORMALISATIONS)}")
+        if residual and in_channels != out_channels:
+            raise ValueError(
+                f"residual: an image of {in_channels} channels cannot be added to an output of {out_channels}"
+            )
+        self.residual = residual
         depth = len(features) - 1
         self.geometry = ValidGeometry(depth, convs_per_block)
         self.bytes_per_pixel = 4 * 8 * features[0]
@@ -111,7 +119,10 @@ class OriginalUNet(nn.Module):
         for up, block in zip(self.upsampling, self.expanding):  # noqa: B905 - TorchScript knows no `strict`
             x = up(x)
             x = block(torch.cat([x, _centre_crop(skips.pop(), x)], dim=1))
-        return self.head(x)
+        x = self.head(x)
+        if self.residual:
+            x = x + _centre_crop(image, x)
+        return x
 
     def _check(self, image: torch.Tensor) -> None:
         """`ValidGeometry.output_size` for TorchScript: refuse a size, name the nearest that fit."""

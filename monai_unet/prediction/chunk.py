@@ -21,6 +21,7 @@ from monai_unet.prediction.load import load_model
 from monai_unet.prediction.model import Model
 from monai_unet.to_device import to_device
 from monai_unet.transforms.check_image import check_range
+from monai_unet.transforms.restoration import Restoration
 
 # one tile at a time in the network; the other threads of a worker read and write meanwhile
 _COMPUTING = threading.Lock()
@@ -35,8 +36,8 @@ class Job:
         image: path of the input.
         store: path of the Zarr that takes the chunks.
         bundle, overrides, device: of the model, see `load_model`.
-        output: "probability", "label", or "objects", what the objects of a network with a distance are made of: the
-            probability of the foreground and that of inside.
+        output: "image", of a network that restores; "probability", "label", or "objects", what the objects of a network
+            with a distance are made of: the probability of the foreground and that of inside.
         dtype: of the chunks.
         threshold: of labels, see `monai_unet.transforms.decoding.Decoding`.
         tile: output pixels of a tile of the whole image, one number for each axis of (D, H, W).
@@ -78,14 +79,20 @@ def predict_chunk(job: Job, index: tuple[int, ...]) -> None:
     patch = to_device(patch, job.device)
     with _COMPUTING, torch.inference_mode(), autocast(job.device, dtype):
         logits = mean_over_rotations(model.network, patch, model.rotations)
-        probability = softmax_of_pixels(crop_to_tile(logits, geometry_tile, model.geometry).float())[0]
+        logits = crop_to_tile(logits, geometry_tile, model.geometry).float()
+        if isinstance(model.decoding, Restoration):
+            probability = model.decoding.grey_values(logits)[0]
+        else:
+            probability = softmax_of_pixels(logits)[0]
     probability = probability.cpu()  # a GPU is waited for here, while another thread gives it the next tile
     check_result(probability)
     store.write(index, _encode(probability, job, model).reshape([part.stop - part.start for part in store.box(index)]))
 
 
 def _encode(probability: torch.Tensor, job: Job, model: Model) -> np.ndarray:
-    """What is kept of (classes, *extent): class 1 or the label of two classes, else all."""
+    """What is kept of (channels, *extent): class 1 or the label of two classes, else all."""
+    if isinstance(model.decoding, Restoration):
+        return probability.numpy().astype(job.dtype)
     decoding = replace(model.decoding, threshold=job.threshold)
     if job.output == "label":
         return decoding.class_map(probability.numpy())[None]

@@ -18,6 +18,7 @@ from monai_unet.knobs import knobs, nearest
 from monai_unet.networks import fold, load_weights
 from monai_unet.prediction.exported import is_exported, load_exported
 from monai_unet.prediction.model import Model
+from monai_unet.transforms.restoration import Restoration
 
 if TYPE_CHECKING:
     from monai.bundle import ConfigParser
@@ -67,6 +68,9 @@ def load_model(bundle: str, overrides: str = "{}", device: str = "cpu") -> Model
     }
     mean, std = (_frozen(settings[name]) for name in ("image_mean", "image_std"))
     check_rotations(settings["rotations"])
+    decoding = parser.get_parsed_content("decoding")
+    if isinstance(decoding, Restoration):  # what classes mean is in the settings of a store; grey values hang on these
+        settings |= {"target": [decoding.mean, decoding.std], "residual": network.residual}
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode() + fingerprint(weights).encode())
     tile = parser.get_parsed_content("tile")
     return Model(
@@ -75,7 +79,7 @@ def load_model(bundle: str, overrides: str = "{}", device: str = "cpu") -> Model
         spatial_dims=spatial_dims,
         in_channels=parser.get_parsed_content("network_def::in_channels"),
         out_channels=parser.get_parsed_content("network_def::out_channels"),
-        decoding=parser.get_parsed_content("decoding"),
+        decoding=decoding,
         channels=tuple(map(str, parse_channels(parser.get_parsed_content("channels")))),
         pages=parser.get_parsed_content("pages"),
         mean=mean,

@@ -11,6 +11,7 @@ from torch import nn
 from monai_unet.geometry import ValidGeometry
 from monai_unet.io import ImageSource, Pages, open_image
 from monai_unet.transforms.decoding import Decoding
+from monai_unet.transforms.restoration import Restoration
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Model:
     spatial_dims: int
     in_channels: int
     out_channels: int
-    decoding: Decoding
+    decoding: Decoding | Restoration
     channels: tuple[str, ...]
     pages: Pages | None
     mean: float | tuple[float, ...]

@@ -34,8 +34,9 @@ from monai_unet.prediction.model import Model
 from monai_unet.prediction.stores import hidden_store, instance_store, is_finished, of_objects, open_store, settings_of
 from monai_unet.transforms.check_image import check_scale, scale_limit
 from monai_unet.transforms.decoding import Decoding
+from monai_unet.transforms.restoration import Restoration
 
-OUTPUTS = ("probability", "label", "instances")
+OUTPUTS = ("probability", "label", "instances", "image")
 DTYPES = ("float32", "float16", "uint8")
 INTERPRETER = 700_000_000  # bytes that Python with PyTorch, MONAI (with all that it imports) and Dask takes
 _CHECKED = 1 << 24  # pixels that are looked at together before the start
@@ -47,7 +48,7 @@ def predict(
     out: str | os.PathLike[str],
     bundle: str | os.PathLike[str],
     overrides: Mapping[str, Any] | None = None,
-    output: str = "probability",
+    output: str | None = None,
     dtype: str | None = None,
     threshold: float | None = None,
     min_size: int | None = None,
@@ -67,9 +68,10 @@ def predict(
         bundle: folder of the bundle, or a TorchScript or ONNX file that `monai-unet export` wrote.
         overrides: names of the bundle's `inference.json` with other values.
         output: "probability" (of class 1; one channel a class if there are more than two), "label", or "instances": the
-            connected parts of class 1, numbered alike across tiles, each section by itself for a 2-D network.
-        dtype: of probabilities, "float32" (default), "float16" or "uint8" (0 to 255); labels are uint8, instances
-            int32.
+            connected parts of class 1, numbered alike across tiles, each section by itself for a 2-D network. Of a
+            network that restores images "image" alone, in grey values. When left out, "image" or "probability".
+        dtype: of probabilities and of restored images, "float32" (default) or "float16", and of probabilities also
+            "uint8" (0 to 255); labels are uint8, instances int32.
         threshold: for labels of two classes and for instances; the bundle's when left out.
         min_size: instances of fewer pixels are dropped; the bundle's when left out.
         memory: what a worker process may take, bytes or "2GB"; the bundle's when left out.
@@ -90,15 +92,10 @@ def predict(
         FileNotFoundError: when the image, the bundle or its weights are missing.
     """
     out = Path(out)
-    _check(out, output, dtype)
+    _check_name(out)
     import_zarr(str(out))
     check_dask()
-    if threshold is not None and output == "probability":
-        raise ValueError(
-            f"threshold {threshold} does nothing for probabilities: leave it out, or ask for label or instances"
-        )
-    if min_size is not None and output != "instances":
-        raise ValueError(f"min_size {min_size} applies to instances and does nothing for a {output}: leave it out")
+    _check(output or "probability", dtype, threshold, min_size)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     changes = json.dumps(dict(overrides or {}), sort_keys=True)
     bundle = str(Path(bundle).resolve())
@@ -108,14 +105,20 @@ def predict(
     source = model.open_image(image)
     if source.info.ndim < model.spatial_dims:
         raise ValueError(f"{image} is a single picture; the network takes volumes")
+    output = _output_of(model, output, dtype)
     region = _region(roi, source)
     _check_scale(source, model.value_range)
-    threshold = model.decoding.threshold if threshold is None else threshold
-    min_size = model.decoding.min_size if min_size is None else min_size
-    decoding = replace(model.decoding, threshold=threshold, min_size=min_size)  # refuses values that are out of range
+    if isinstance(model.decoding, Restoration):
+        decoding = Decoding(("background", "inside"))  # not read
+    else:
+        decoding = replace(  # refuses values that are out of range
+            model.decoding,
+            threshold=model.decoding.threshold if threshold is None else threshold,
+            min_size=model.decoding.min_size if min_size is None else min_size,
+        )
     budget = parse_memory(model.memory if memory is None else memory) - (INTERPRETER if device == "cpu" else 0)
-    if output == "instances" and len(model.decoding.classes) != 2:
-        raise ValueError(f"instances need a network of two classes; this one has {len(model.decoding.classes)}")
+    if output == "instances" and len(decoding.classes) != 2:
+        raise ValueError(f"instances need a network of two classes; this one has {len(decoding.classes)}")
     job = Job(
         image=str(Path(image).resolve()),
         store=str((out if out.suffix == ".zarr" and output != "instances" else hidden_store(out)).resolve()),
@@ -123,10 +126,10 @@ def predict(
         overrides=changes,
         device=device,
         output="objects"
-        if output == "instances" and model.decoding.by_distance
+        if output == "instances" and decoding.by_distance
         else output.replace("instances", "probability"),
         dtype="uint8" if output == "label" else dtype or "float32",  # float32 below instances: their threshold is exact
-        threshold=threshold,
+        threshold=decoding.threshold,
         tile=_tile(source.info.shape, model, budget, INTERPRETER if device == "cpu" else 0),
         region=region,
         threads=max(1, (os.cpu_count() or 1) // workers) if scheduler is None and workers > 1 else None,
@@ -170,15 +173,36 @@ def _convert(store: PredictionStore, out: Path) -> None:
         (to_nifti if out.name.endswith((".nii", ".nii.gz")) else to_ome_tiff)(store, out)
 
 
-def _check(out: Path, output: str, dtype: str | None) -> None:
+def _output_of(model: Model, output: str | None, dtype: str | None) -> str:
+    """What is predicted, checked against what the network gives."""
+    restores = isinstance(model.decoding, Restoration)
+    output = output or ("image" if restores else "probability")
+    if restores and output != "image":
+        raise ValueError(f"output {output!r}: the network restores images, so image alone")
+    if not restores and output == "image":
+        raise ValueError("output 'image': the network gives classes; one of probability, label, instances")
+    if restores and dtype == "uint8":
+        raise ValueError("dtype 'uint8' is for probabilities; restored grey values are float32 or float16")
+    return output
+
+
+def _check_name(out: Path) -> None:
     if not out.name.endswith((".zarr", ".tif", ".tiff", ".nii", ".nii.gz")):
         raise ValueError(f"{out}: unknown type; expected .ome.zarr, .ome.tif, .nii or .nii.gz")
+
+
+def _check(output: str, dtype: str | None, threshold: float | None, min_size: int | None) -> None:
     if output not in OUTPUTS:
         raise ValueError(f"output {output!r}: one of {', '.join(OUTPUTS)}")
     if dtype not in (None, *DTYPES):
         raise ValueError(f"dtype {dtype!r}: one of {', '.join(DTYPES)}")
-    if dtype is not None and output != "probability":
+    if dtype is not None and output in ("label", "instances"):
         raise ValueError(f"dtype {dtype!r} is for probabilities; a {output} has a type of its own: leave it out")
+    if threshold is not None and output in ("probability", "image"):
+        what = "probabilities" if output == "probability" else "a restored image"
+        raise ValueError(f"threshold {threshold} does nothing for {what}: leave it out, or ask for label or instances")
+    if min_size is not None and output != "instances":
+        raise ValueError(f"min_size {min_size} applies to instances and does nothing for a {output}: leave it out")
 
 
 def _region(roi: Sequence[tuple[int, int]] | None, source: ImageSource) -> tuple[tuple[int, int], ...]:

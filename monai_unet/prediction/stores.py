@@ -17,6 +17,7 @@ from monai_unet.io.zarr_store import PredictionStore, create_or_open, identity
 from monai_unet.prediction.chunk import Job, tile_axes
 from monai_unet.prediction.model import Model
 from monai_unet.transforms.decoding import Decoding
+from monai_unet.transforms.restoration import Restoration
 
 
 def hidden_store(out: Path) -> Path:
@@ -87,13 +88,21 @@ def _listing(files: Sequence[Path], folder: Path) -> str:
 
 def open_store(job: Job, source: ImageSource, model: Model) -> PredictionStore:
     """The store that the chunks of a job fill, made when it is not there; errors as `create_or_open` has them."""
-    info, classes = source.info, model.decoding.classes
-    number = {"label": 1, "objects": 2}.get(job.output, len(classes) if len(classes) > 2 else 1)
+    info = source.info
+    if isinstance(model.decoding, Restoration):
+        classes, number = model.decoding.channel_names, model.decoding.channels
+    else:
+        classes = model.decoding.classes
+        number = {"label": 1, "objects": 2}.get(job.output, len(classes) if len(classes) > 2 else 1)
     first = 3 - info.ndim  # of (z, y, x)
     extents = [stop - start for start, stop in job.region[first:]]
     chunks = [axis[0].stop - axis[0].start for axis in tile_axes(job, source, model)]
     channels = [number] if number > 1 else []
-    names = classes if number > 2 else (*classes[1:2], *(["inside"] if job.output == "objects" else []))
+    names = (
+        classes
+        if number > 2 or job.output == "image"
+        else (*classes[1:2], *(["inside"] if job.output == "objects" else []))
+    )
     origin, affine = _place_of_region(info, [start for start, _ in job.region])
     return create_or_open(
         job.store,

@@ -27,9 +27,10 @@ import numpy as np
 
 from monai_unet.io import channel_names
 from monai_unet.knobs import Knob, knobs
+from monai_unet.transforms.restoration import channel_names as restored_names
 
 CONFIGS = ("train", "evaluate", "inference", "multi_gpu_train", "paper", "metadata")
-KINDS = ("masks", "cells", "classes")
+KINDS = ("masks", "cells", "classes", "restoration")
 _HERE = Path(__file__).parent
 _WIDTH = 120
 _ABSENT = object()
@@ -228,7 +229,17 @@ def _describe_tensors(configs: dict[str, dict[str, Any]]) -> None:
     image["value_range"] = [round(float(min((low - means) / stds)), 3), round(float(max((high - means) / stds)), 3)]
     image["num_channels"] = len(names)
     image["channel_def"] = {str(number): name for number, name in enumerate(names)}
-    channels = [*inference["classes"], *(["border"] if inference.get("separation") == "distance" else [])]
+    if "classes" in inference:
+        channels = [*inference["classes"], *(["border"] if inference.get("separation") == "distance" else [])]
+    else:
+        channels = list(restored_names(inference["target_channels"]))
+        mean, std = (
+            inference[f"image_{each}" if "@" in str(inference[f"target_{each}"]) else f"target_{each}"]
+            for each in ("mean", "std")
+        )
+        targets = inference["target_range"]
+        limits = inference["value_range"] if targets == "@value_range" else targets
+        tensors["outputs"]["pred"]["value_range"] = [round((value - mean) / std, 3) for value in limits]
     tensors["outputs"]["pred"]["num_channels"] = len(channels)
     tensors["outputs"]["pred"]["channel_def"] = {str(n): name for n, name in enumerate(channels)}
 

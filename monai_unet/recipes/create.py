@@ -87,6 +87,8 @@ def new_bundle(
             f"{folder} already exists and was left as it is; choose another name, {_free_name(folder)}, or --out"
         )
     start = find_recipe(like)
+    if start.kind == "restoration":
+        raise ValueError(f"{like} restores images, and these have labels: use another --like, or --targets")
     survey = survey_folder(dataset_dir, classes, labels, ignore_label, partly_annotated, channels, pages, colours)
     if survey.problems:
         raise ValueError(card.problem_list(survey))
@@ -123,7 +125,8 @@ def find_recipe(like: str) -> Recipe:
         )
     configs = {name: _read(Path(like, "configs", f"{name}.json")) for name in ("train", "inference")}
     train, inference = configs["train"], configs["inference"]
-    kind = "masks" if "thresholds" in train else "cells" if "min_size" in train else "classes"
+    marks = {"masks": "thresholds", "cells": "min_size", "restoration": "restoration_loss"}
+    kind = next((kind for kind, knob in marks.items() if knob in train), "classes")
     values = {
         name: value for name, value in train.items() if name in knobs() and value != knobs()[name].value_in("train")
     }
@@ -135,7 +138,9 @@ def find_recipe(like: str) -> Recipe:
         and not (knobs()[name].found and str(value).startswith("$io.found_value"))
     }
     try:
-        recipe = Recipe(kind, {"classes": train["classes"], **values}, {"inference": others})
+        recipe = Recipe(
+            kind, {**({"classes": train["classes"]} if "classes" in train else {}), **values}, {"inference": others}
+        )
         composed = compose(recipe)
     except KeyError as error:
         raise ValueError(f"{like} was not made by this version of monai-unet: it lacks {error}") from error

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from monai_unet.io import written_aside
 from monai_unet.knobs import Knob, knobs
-from monai_unet.recipes.compose import Recipe, compose, dumps, names, shipped
+from monai_unet.recipes.compose import KINDS, Recipe, compose, dumps, names, shipped
 
 _TITLES = {
     "place": "Where files lie",
@@ -69,7 +69,7 @@ def _row(knob: Knob) -> str:
     source = f" ({knob.source})" if knob.source else ""
     if knob.source[:4].isdigit():
         source = f" ([{knob.source[:4]}](decisions/{knob.source}.md))"
-    kinds = f"; {' and '.join(knob.kinds)} only" if len(knob.kinds) < 3 else ""
+    kinds = f"; {' and '.join(knob.kinds)} only" if len(knob.kinds) < len(KINDS) else ""
     return f"| `{knob.name}` | {default} | {allowed}{kinds} | {knob.why}{source} | {knob.resume} |"
 
 

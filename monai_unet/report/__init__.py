@@ -19,6 +19,7 @@ from monai_unet.report.pictures import (
     side_by_side,
     wrong_pixels,
 )
+from monai_unet.report.restored import psnr_and_ssim, restoration_panels
 
 __all__ = [
     "CELL_COLOUR",
@@ -49,8 +50,10 @@ __all__ = [
     "outlined",
     "palette",
     "png",
+    "psnr_and_ssim",
     "read_curves",
     "render",
+    "restoration_panels",
     "same_colours",
     "scores_csv",
     "side_by_side",

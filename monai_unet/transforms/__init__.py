@@ -10,7 +10,9 @@ from monai_unet.transforms.instances import (
     watershed_blocks,
     watershed_instances,
 )
+from monai_unet.transforms.mask_pixels import RandMaskPixelsd
 from monai_unet.transforms.object_distances import ObjectDistancesd, object_distances
+from monai_unet.transforms.restoration import Restoration
 from monai_unet.transforms.separate_cells import SeparateCellsd, separate_cells
 from monai_unet.transforms.weight_map import WeightMap, WeightMapd, border_weight_map, class_balance
 
@@ -22,7 +24,9 @@ __all__ = [
     "RandBlurd",
     "RandElasticTiled",
     "RandGammad",
+    "RandMaskPixelsd",
     "RandNoised",
+    "Restoration",
     "SeparateCellsd",
     "WeightMap",
     "WeightMapd",

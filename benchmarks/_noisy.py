@@ -1,0 +1,152 @@
+"""What `denoise.py` compares: noisy sections, the bundle trained on them, and three methods that need no training."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tifffile
+
+from monai_unet.data.noisy import add_gaussian_noise, add_poisson_noise
+from monai_unet.report import psnr_and_ssim
+
+BUNDLE = Path(__file__).parents[1] / "bundles" / "denoise"
+SIGMA, PEAK = 25.0, 30.0
+TRAINING, CHOOSING, SCORED = range(15), range(15, 18), range(18, 24)
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Noise of one kind: how it is added, and how a method made for Gaussian noise is used on it."""
+
+    name: str
+    add: Callable[[np.ndarray], np.ndarray]
+    denoise: Callable[[np.ndarray, Callable[[np.ndarray, float], np.ndarray]], np.ndarray]
+
+
+def _with_anscombe(image: np.ndarray, method: Callable[[np.ndarray, float], np.ndarray]) -> np.ndarray:
+    """A method for noise of deviation 1 on counts, and the closed form of the exact unbiased inverse.
+
+    Source: Makitalo and Foi: A closed-form approximation of the exact unbiased inverse of the Anscombe variance-
+    stabilizing transformation. IEEE Trans. Image Process. 2011.
+    """
+    stable = 2 * np.sqrt(np.maximum(image * (PEAK / 255), 0) + 3 / 8)
+    # the methods are given grey values of the usual span, so that their constants mean what they mean elsewhere
+    scale = 255 / (2 * np.sqrt(PEAK))
+    d = np.maximum(method(stable * scale, scale) / scale, 2 * np.sqrt(3 / 8))
+    root = np.sqrt(3 / 2)
+    counts = d**2 / 4 + root / (4 * d) - 11 / (8 * d**2) + 5 * root / (8 * d**3) - 1 / 8
+    return np.maximum(counts, 0) * (255 / PEAK)
+
+
+NOISES = (
+    Noise(
+        "gaussian", lambda clean: add_gaussian_noise(clean, SIGMA, seed=1), lambda image, method: method(image, SIGMA)
+    ),
+    Noise("poisson", lambda clean: add_poisson_noise(clean, PEAK, seed=1), _with_anscombe),
+)
+
+
+def _nl_means(image: np.ndarray, sigma: float, strength: float) -> np.ndarray:
+    from skimage.restoration import denoise_nl_means
+
+    return denoise_nl_means(
+        image, patch_size=5, patch_distance=11, h=strength * sigma, sigma=sigma, fast_mode=True, preserve_range=True
+    )
+
+
+def _wavelet(image: np.ndarray, sigma: float, wavelet: str) -> np.ndarray:
+    from skimage.restoration import cycle_spin, denoise_wavelet
+
+    how = {"sigma": sigma / 255, "wavelet": wavelet, "method": "BayesShrink", "mode": "soft", "rescale_sigma": False}
+    return 255 * cycle_spin(image / 255, max_shifts=3, func=denoise_wavelet, func_kw=how, workers=1)
+
+
+def _bm3d(image: np.ndarray, sigma: float, profile: str) -> np.ndarray:
+    from bm3d import bm3d
+
+    return bm3d(image / 255, sigma / 255, profile=profile) * 255
+
+
+RIVALS: dict[str, tuple[Callable[..., np.ndarray], str, tuple]] = {
+    "NL-means": (_nl_means, "h / sigma", (0.4, 0.6, 0.8, 1.0)),
+    "wavelet": (_wavelet, "wavelet", ("db1", "db2", "sym4")),
+    "BM3D": (_bm3d, "profile", ("np",)),
+}
+
+
+def score(images: np.ndarray, clean: np.ndarray) -> list[tuple[float, float]]:
+    """PSNR (dB, of 255) and SSIM of each section."""
+    return [psnr_and_ssim(image, truth, 255.0) for image, truth in zip(images, clean, strict=True)]
+
+
+def rival(name: str, noise: Noise, noisy: np.ndarray, clean: np.ndarray) -> dict:
+    """Scores of a method on the scored sections; its setting is the best one on the sections that choose."""
+    method, what, settings = RIVALS[name]
+
+    def run(sections: range, setting: object) -> list[tuple[float, float]]:
+        denoised = [noise.denoise(noisy[n].astype(float), lambda i, s: method(i, s, setting)) for n in sections]
+        return score(np.stack(denoised), clean[list(sections)])
+
+    chosen = settings[0]
+    if len(settings) > 1:
+        chosen = max(settings, key=lambda setting: np.mean(run(CHOOSING, setting), axis=0)[0])
+    start = time.process_time()
+    scores = run(SCORED, chosen)
+    return {"scores": scores, "setting": f"{what} {chosen}", "seconds": time.process_time() - start}
+
+
+def train_and_predict(
+    noise: Noise, targets: str, noisy: np.ndarray, clean: np.ndarray, work: Path, epochs: int, seed: int = 0
+) -> dict:
+    """Train the bundle, predict the scored sections out of core, score them; goes on where it was stopped."""
+    import torch
+    from monai.bundle import ConfigWorkflow
+
+    from monai_unet.prediction.out_of_core import predict
+
+    torch.set_num_threads(1)
+    data, run = work / noise.name / targets / "data", work / noise.name / targets / "run"
+    parts = {"images": noisy, "targets": clean} if targets == "pairs" else {"images": noisy}
+    for part, stack in parts.items():
+        (data / part).mkdir(parents=True, exist_ok=True)
+        if not (data / part / "sections.tif").is_file():
+            tifffile.imwrite(data / part / "sections.tif", stack, photometric="minisblack")
+    own = {"image_mean": round(float(noisy[:15].mean())), "image_std": round(float(noisy[:15].std()))}
+    start = time.process_time()
+    workflow = ConfigWorkflow(
+        str(BUNDLE / "configs" / "train.json"),
+        workflow_type="train",
+        logging_file=False,
+        bundle_root=str(BUNDLE),
+        dataset_dir=str(data),
+        ckpt_dir=str(run),
+        output_dir=str(run),
+        device="cpu",
+        targets=targets,
+        training_sections=list(TRAINING),
+        validation=list(CHOOSING),
+        epochs=epochs,
+        val_interval=max(epochs // 15, 1),
+        seed=seed,
+        **own,
+    )
+    workflow.initialize()
+    workflow.run()
+    seconds = time.process_time() - start
+    out = run / "restored.ome.tif"
+    out.unlink(missing_ok=True)
+    predict(
+        data / "images" / "sections.tif",
+        out,
+        BUNDLE,
+        {"ckpt_dir": str(run), "targets": targets, **own},
+        roi=((SCORED.start, SCORED.stop), (0, noisy.shape[1]), (0, noisy.shape[2])),
+        device="cpu",
+        progress=False,
+    )
+    restored = tifffile.imread(out)
+    return {"scores": score(restored, clean[list(SCORED)]), "setting": f"{epochs} epochs", "seconds": seconds}

@@ -1,0 +1,55 @@
+"""What the output of a network that restores images means: grey values, normalised."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Restoration:
+    """How the output of a bundle that restores images is read; every way to a prediction reads it by this.
+
+    Attributes:
+        mean, std: of the targets' grey values; the network gives (x - mean) / std.
+        value_range: lowest and highest grey value of the targets, for scores and pictures; nothing is clipped to it.
+        channel_names: one for each channel of the output.
+
+    Raises:
+        ValueError: when the deviation is not above 0 or the range does not rise.
+
+    Example:
+        >>> Restoration(mean=100.0, std=20.0).grey_values(0.5)
+        110.0
+    """
+
+    mean: float
+    std: float
+    value_range: Sequence[float] = (0, 255)
+    channel_names: Sequence[str] = ("restored",)
+
+    def __post_init__(self) -> None:
+        if not self.std > 0:
+            raise ValueError(f"target_std {self.std}: expected a number above 0")
+        if not self.value_range[0] < self.value_range[1]:
+            raise ValueError(f"target_range {list(self.value_range)}: expected the lower number first")
+
+    @property
+    def channels(self) -> int:
+        """Of the network's output."""
+        return len(self.channel_names)
+
+    @property
+    def data_range(self) -> float:
+        """What PSNR and SSIM take as the largest difference of two grey values."""
+        return float(self.value_range[1] - self.value_range[0])
+
+    def grey_values(self, output: Any) -> Any:
+        """The network's output, of any shape, in grey values of the targets."""
+        return output * self.std + self.mean
+
+
+def channel_names(number: int) -> tuple[str, ...]:
+    """Names of so many channels of restored images."""
+    return ("restored",) if number == 1 else tuple(f"restored_{index}" for index in range(number))
