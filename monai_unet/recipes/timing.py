@@ -23,7 +23,7 @@ _LEAST, _MOST, _ENOUGH = 3, 12, 4.0  # iterations that are measured, and seconds
 _WARM_UP = {"cpu": 1}
 _WARM_UP_ELSEWHERE = 4  # a GPU chooses its kernels, and a CUDA graph is recorded
 _WIDER = 4  # times as long at twice the width, at most: as many more multiplications
-_BYTES = 3  # times what a prediction needs: what a training keeps for the backward pass
+_BYTES = 3  # times what a prediction needs: what a training keeps for the backward pass (2.2 at 8 features, float32)
 NOT_MEASURED = "not measured"
 _MEMINFO = Path("/proc/meminfo")
 

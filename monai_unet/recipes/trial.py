@@ -183,7 +183,7 @@ def times_text(table: Sequence[Sequence[str]], where: str) -> str:
     return "\n".join([f"how long training takes on {where}, by a few iterations:", *lines, f"  {WIDTH}"])
 
 
-WIDTH = 'another width: --features "[...]" in all commands'
+WIDTH = 'longer on a busy machine; another width: --features "[...]" in all commands'
 
 
 def _labels(raw: Mapping[str, Any], image: np.ndarray, classes: Sequence[str]) -> list[Tile]:
