@@ -343,7 +343,7 @@ def two_volumes(path):
         ("a.nii", two_volumes, "expected one grey volume"),
         (
             "a.png",
-            lambda path: imsave(path, np.zeros((5, 6, 4), np.uint8), check_contrast=False),
+            lambda path: imsave(path, np.zeros((5, 6, 2), np.uint8), check_contrast=False),
             "without transparency",
         ),
         ("a.jpx", lambda path: path.write_bytes(b"x"), "unknown type; expected .tif"),
