@@ -265,7 +265,7 @@ def test_a_bundle_for_labels_in_colour_trains_on_the_classes_and_reports_in_thei
                 tmp_path / "drawn" / part / f"f{number}.tif", array, photometric="rgb" if array.ndim == 3 else None
             )
     bundle = new_bundle("mine", tmp_path / "drawn", colours="background=0,0,0 body=255,0,0 nucleus=0,0,255").folder
-    assert config(bundle, "train")["classes"] == CLASSES
+    assert tuple(config(bundle, "train")["classes"]) == CLASSES
     assert train_evaluate_and_predict(bundle)[0] == "mean_dice"
     page = (bundle / "output" / "report.html").read_text(encoding="utf-8")
     assert 'background: #0000ff"></span><b>nucleus</b>' in page
