@@ -48,8 +48,8 @@ class SaveReport:
     With one channel (inside) or two (outside, inside) the error map shows cells that are split, merged or missed, by
     `split_merge`. With more, one per class, it shows the wrong pixels.
 
-    Of a network that restores images, `label` is the target, and all three are grey values: there are pictures of input,
-    output, target and difference, and the scores of the input as it is, as a row to compare with.
+    Of a network that restores images, `label` is the target, and all three are grey values: there are pictures of
+    input, output, target and difference, and the scores of the input as it is, as a row to compare with.
 
     Args:
         output_dir: folder of `report.html`, of `pictures/section_000.png` and so on in the order of evaluation, and of

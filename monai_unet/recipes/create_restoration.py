@@ -135,8 +135,8 @@ convolutions, any size by overlap tiles; a bundle made by `monai-unet new` like 
 
 ## Data
 
-{sum(survey.sections_of_files)} sections in {len(survey.names)} files in `{survey.folder.resolve()}`, which is no part of
-the bundle (`--dataset_dir` names another place). Say here what the images show, and how they were taken.
+{sum(survey.sections_of_files)} sections in {len(survey.names)} files in `{survey.folder.resolve()}`, which is no
+part of the bundle (`--dataset_dir` names another place). Say here what the images show, and how they were taken.
 
 ## Settings
 
