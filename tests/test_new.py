@@ -198,7 +198,7 @@ def test_a_bundle_that_was_made_can_be_started_from_too(cells):
 
 def test_an_unknown_bundle_to_start_from_names_those_that_there_are(cells):
     with pytest.raises(
-        FileNotFoundError, match=r"expected dic_hela, dic_hela_compact, isbi, .* or the folder of a bundle"
+        FileNotFoundError, match=r"expected denoise, dic_hela, dic_hela_compact, isbi, .* or the folder of a bundle"
     ):
         new_bundle("mine", cells, like="nowhere")
 
