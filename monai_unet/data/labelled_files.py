@@ -178,9 +178,7 @@ def split_files(
     Raises:
         ValueError: when none would train, or a section is in both or does not exist.
     """
-    sections = [
-        (index, section) for index, file in enumerate(files) for section in range(count_sections(file["label"]))
-    ]
+    sections = [(index, section) for index, file in enumerate(files) for section in range(_num_sections(file))]
     names = sorted({file["sequence"] for file in files})
     if isinstance(validation, float) and len(names) > 1:
         validation = names[-1]
@@ -195,6 +193,11 @@ def split_files(
     return _taken(files, [sections[index] for index in chosen[0]]), _taken(
         files, [sections[index] for index in chosen[1]]
     )
+
+
+def _num_sections(file: dict[str, Any]) -> int:
+    """By the partner where there is one: whether an image's pages are sections or channels is not asked here."""
+    return count_sections(file.get("label") or file.get("target") or file["image"])
 
 
 def _taken(files: Sequence[dict[str, Any]], sections: Sequence[tuple[int, int]]) -> list[dict[str, Any]]:

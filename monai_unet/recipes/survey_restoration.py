@@ -59,13 +59,13 @@ def survey_restoration(dataset_dir: str | Path, targets: str) -> RestorationSurv
     folder = Path(dataset_dir)
     problems: list[str] = []
     if targets == "pairs" and (folder / "images").is_dir() and (folder / "targets").is_dir():
-        pairs, problems = pair_by_name(folder, "targets")
+        pairs, problems = pair_by_name(folder, partners="targets")
     else:
         pairs = restoration_files(folder, targets)
     images, truths, depths, sizes, dtypes = [], [], [], [], set()
     for pair in pairs:
         try:
-            image = read_image(pair["image"])
+            image = read_image(pair["image"])[0]
             truth = read_onto(pair["target"], pair["image"]) if targets == "pairs" else None
         except (ValueError, OSError) as error:
             problems.append(str(error))

@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pytest
 import tifffile
-import torch
 from bundle_runs import REPOSITORY, workflow
 
 from monai_unet.data.noisy import add_gaussian_noise
@@ -41,9 +40,11 @@ def trained(data, tmp_path_factory):
 
 
 def test_training_on_pairs_takes_noise_away(data, tmp_path):
-    state = train(data, tmp_path, epochs=40)
+    state = train(data, tmp_path, epochs=150)
     noisy, clean = (tifffile.imread(data / part / "a.tif")[4:].astype(float) for part in ("images", "targets"))
-    before = np.mean([10 * np.log10(255**2 / ((one - other) ** 2).mean()) for one, other in zip(noisy, clean)])
+    before = np.mean(
+        [10 * np.log10(255**2 / ((one - other) ** 2).mean()) for one, other in zip(noisy, clean, strict=True)]
+    )
     assert state.best_metric > before + 1
 
 
@@ -56,7 +57,7 @@ def test_training_without_targets_runs_on_images_alone(data, tmp_path, targets):
 
 
 def test_the_report_has_the_scores_of_the_input(data, trained, tmp_path):
-    overrides = {**SMALL, "dataset_dir": str(data), "ckpt_dir": str(trained), "output_dir": str(tmp_path)}
+    overrides = {**OF_THE_MODEL, "dataset_dir": str(data), "ckpt_dir": str(trained), "output_dir": str(tmp_path)}
     workflow(BUNDLE, "train", ["train", "evaluate"], "evaluating", validation=[4, 5], **overrides).run()
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "the input as it is" in page
@@ -83,23 +84,20 @@ def predicted(data, trained, tmp_path_factory):
 def test_a_file_is_restored_out_of_core_as_in_memory(data, trained, predicted, tmp_path):
     image = str(data / "images" / "a.tif")
     overrides = {**OF_THE_MODEL, "ckpt_dir": str(trained), "input_dir": image, "output_dir": str(tmp_path)}
-    workflow(BUNDLE, "infer", ["inference"], "inference", dataset_dir=str(data), **overrides).run()
+    workflow(BUNDLE, "infer", ["inference"], "inference", **overrides).run()
     inferred, tiled = tifffile.imread(tmp_path / "a_restored.tif"), predicted()
     assert inferred.dtype == tiled.dtype == np.float32
     assert np.abs(inferred - tiled).max() < 1e-2  # grey values
 
 
 def test_a_region_is_that_part_of_the_whole(predicted):
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     part, whole = predicted(roi=[(1, 3), (10, 70), (5, 96)]), predicted()
-    torch.set_num_threads(threads)
-    assert np.array_equal(part, whole[1:3, 10:70, 5:96])
+    assert np.abs(part - whole[1:3, 10:70, 5:96]).max() < 1e-2  # grey values; kernels may depend on a pixel's place
 
 
 @pytest.mark.parametrize("wrong", [{"output": "label"}, {"dtype": "uint8"}, {"output": "image", "threshold": 0.5}])
 def test_what_a_restored_image_does_not_have_is_refused(predicted, wrong):
-    with pytest.raises(ValueError, match="image|grey values"):
+    with pytest.raises(ValueError, match=r"image|grey values"):
         predicted(**wrong)
 
 
@@ -126,5 +124,5 @@ def test_a_target_without_an_image_is_named_before_a_bundle_is_made(data, tmp_pa
     for part in ("images", "targets"):
         (tmp_path / part).mkdir()
     tifffile.imwrite(tmp_path / "targets" / "b.tif", np.zeros((2, 8, 8), np.uint8), photometric="minisblack")
-    with pytest.raises(ValueError, match="b.tif has no partner"):
+    with pytest.raises(ValueError, match=r"b\.tif has no partner"):
         new_restoration("mine", tmp_path, out=tmp_path / "mine")

@@ -27,7 +27,7 @@ def test_pairs_are_found_by_their_names(pairs):
 
 def test_an_image_without_a_target_is_named(pairs):
     write(pairs / "images" / "b.tif")
-    with pytest.raises(FileNotFoundError, match="b.tif has no partner"):
+    with pytest.raises(FileNotFoundError, match=r"b\.tif has no partner"):
         restoration_files(pairs)
 
 
