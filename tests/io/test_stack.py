@@ -204,7 +204,7 @@ def test_labels_are_not_read_from_jpeg_or_bmp(tmp_path, name):
     Image.fromarray(STACK[0]).save(tmp_path / name)
     with pytest.raises(ValueError, match=rf"{name}: labels are not read .* save labels as TIFF or PNG"):
         read_stack(tmp_path / name)
-    assert read_image(tmp_path / name).shape == (1, 3, 4)
+    assert read_image(tmp_path / name).shape == (1, 1, 3, 4)
 
 
 def test_a_folder_of_dicom_files_is_one_image_wherever_it_is_named(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import threading
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ _INDEX = "DICOMDIR"  # lists the files of a disk, and is no image
 _SERIES, _DESCRIPTION, _NUMBER = "0020|000e", "0008|103e", "0020|0013"
 _POSITION, _MEANING = "0020|0032", "0028|0004"
 _RATIO = 2 * DEFLATE_RATIO  # of the compressions, as for a JPEG; headers alone take a kilobyte
+# GDCM sets the locale of the process while it reads, and two threads at once would leave it at "C"
+_ONE_AT_A_TIME = threading.Lock()
 _GAP = 0.1  # of the distance between sections, by which one may differ
 
 
@@ -66,6 +69,10 @@ class DicomSource(ImageSource):
         return sum((folder / name).stat().st_size for name in self._names)
 
     def _read(self, box: Box) -> np.ndarray:
+        with _ONE_AT_A_TIME:
+            return self._read_alone(box)
+
+    def _read_alone(self, box: Box) -> np.ndarray:
         sections, rows, columns = box
         extent = tuple(part.stop - part.start for part in box)
         block = np.empty((self.info.channels, *extent), self.info.dtype)
@@ -138,7 +145,8 @@ def _reader(path: Path) -> Any:
 def _header(path: Path) -> _Header:
     reader = _reader(path)
     try:
-        reader.ReadImageInformation()
+        with _ONE_AT_A_TIME:
+            reader.ReadImageInformation()
     except RuntimeError as error:
         reason = str(error).splitlines()[-1]
         raise ValueError(f"{path.name} is no DICOM image, or is damaged: {reason}") from error

@@ -1,7 +1,9 @@
 """What is DICOM's own; the oracle is ITK's reader of series."""
 
+import locale
 import os
 import struct
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -12,6 +14,14 @@ from image_files import write_series
 from monai_unet.io import open_source
 
 VOLUME = stack((4, 30, 41), np.int16)
+
+
+@pytest.fixture(autouse=True)
+def same_locale():
+    """ITK's reader of a series reads in threads, which may leave the process's locale changed."""
+    before = locale.setlocale(locale.LC_ALL)
+    yield
+    locale.setlocale(locale.LC_ALL, before)
 
 
 def by_itk(folder):
@@ -131,3 +141,11 @@ def test_a_small_file_that_describes_a_large_image_is_refused(tmp_path):
     (tmp_path / "a.dcm").write_bytes(content)
     with pytest.raises(ValueError, match=r"a\.dcm .*describes an image of \(1, 65535, 65535\), .* damaged or cut off"):
         open_source(tmp_path / "a.dcm")
+
+
+def test_threads_that_read_leave_the_locale_as_it_is(tmp_path):
+    SimpleITK.WriteImage(SimpleITK.GetImageFromArray(VOLUME[:1]), str(tmp_path / "a.dcm"))
+    source, before = open_source(tmp_path / "a.dcm"), locale.setlocale(locale.LC_ALL)
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda _: source.read(whole(source)), range(200)))
+    assert locale.setlocale(locale.LC_ALL) == before
