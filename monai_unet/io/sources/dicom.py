@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import locale
 import stat
 import threading
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,6 @@ _INDEX = "DICOMDIR"  # lists the files of a disk, and is no image
 _SERIES, _DESCRIPTION, _NUMBER = "0020|000e", "0008|103e", "0020|0013"
 _POSITION, _MEANING = "0020|0032", "0028|0004"
 _RATIO = 2 * DEFLATE_RATIO  # of the compressions, as for a JPEG; headers alone take a kilobyte
-# GDCM sets the locale of the process while it reads, and two threads at once would leave it at "C"
 _ONE_AT_A_TIME = threading.Lock()
 _GAP = 0.1  # of the distance between sections, by which one may differ
 
@@ -69,7 +70,7 @@ class DicomSource(ImageSource):
         return sum((folder / name).stat().st_size for name in self._names)
 
     def _read(self, box: Box) -> np.ndarray:
-        with _ONE_AT_A_TIME:
+        with _same_locale():
             return self._read_alone(box)
 
     def _read_alone(self, box: Box) -> np.ndarray:
@@ -133,6 +134,17 @@ def is_dicom(file: Path) -> bool:
         return False
 
 
+@contextmanager
+def _same_locale() -> Iterator[None]:
+    """GDCM sets the locale of the process while it reads, and two threads at once would leave it at "C"."""
+    with _ONE_AT_A_TIME:
+        before = locale.setlocale(locale.LC_ALL)
+        try:
+            yield
+        finally:
+            locale.setlocale(locale.LC_ALL, before)
+
+
 def _reader(path: Path) -> Any:
     import SimpleITK
 
@@ -145,7 +157,7 @@ def _reader(path: Path) -> Any:
 def _header(path: Path) -> _Header:
     reader = _reader(path)
     try:
-        with _ONE_AT_A_TIME:
+        with _same_locale():
             reader.ReadImageInformation()
     except RuntimeError as error:
         reason = str(error).splitlines()[-1]

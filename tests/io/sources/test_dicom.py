@@ -16,14 +16,6 @@ from monai_unet.io import open_source
 VOLUME = stack((4, 30, 41), np.int16)
 
 
-@pytest.fixture(autouse=True)
-def same_locale():
-    """ITK's reader of a series reads in threads, which may leave the process's locale changed."""
-    before = locale.setlocale(locale.LC_ALL)
-    yield
-    locale.setlocale(locale.LC_ALL, before)
-
-
 def by_itk(folder):
     reader = SimpleITK.ImageSeriesReader()
     reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(folder)))
