@@ -15,6 +15,7 @@ from monai_unet.errors import FAILED, INTERRUPTED, OF_THE_USER
 
 # What a subcommand needs is imported in its function: `monai-unet --help` has to answer at once.
 
+_LIKE = "dic_hela_compact"
 _ISBI2012_OUT = Path("datasets/isbi2012/data")
 _SYNTHETIC_OUT = Path("datasets/synthetic/data")
 _TRAIN = "python -m monai.bundle run training --config_file"
@@ -151,7 +152,9 @@ def _add_predict(commands: argparse._SubParsersAction, common: argparse.Argument
         "Names of the bundle's inference.json may be given too, as --features '[16,32,64,128,256]'.",
         parents=[common],
     )
-    predict.add_argument("image", metavar="INPUT", help="TIFF, OME-Zarr, Zarr, NIfTI or PNG")
+    predict.add_argument(
+        "image", metavar="INPUT", help="an image: TIFF, OME-Zarr, NIfTI, PNG, DICOM ... (docs/formats.md)"
+    )
     predict.add_argument(
         "--bundle", required=True, metavar="DIR", help="folder of the bundle, or a file of `export`: .ts, .pt or .onnx"
     )
@@ -277,7 +280,7 @@ def _add_new(commands: argparse._SubParsersAction, common: argparse.ArgumentPars
     new.add_argument("--dataset-dir", required=True, metavar="DIR", help="folder with images/ and labels/")
     new.add_argument(
         "--like",
-        default="dic_hela_compact",
+        default=_LIKE,
         metavar="BUNDLE",
         help="start from dic_hela_compact (default), phc_u373_compact, isbi_compact, these at the full width without "
         "_compact, or a bundle's folder",
@@ -319,7 +322,7 @@ def _add_new(commands: argparse._SubParsersAction, common: argparse.ArgumentPars
 
 
 def _new(args: argparse.Namespace) -> None:
-    from monai_unet.recipes.card import commands, settings_text
+    from monai_unet.recipes.card import settings_text
     from monai_unet.recipes.create import new_bundle
 
     folder = Path(args.dataset_dir)
@@ -340,9 +343,7 @@ def _new(args: argparse.Namespace) -> None:
         colours=args.colours,
     )
     print(settings_text(made.survey, made.settings))
-    print(f"\nbundle: {made.folder}; every value above is a line of its configs, and an option of the commands")
-    for what, command in commands(made.folder).items():
-        print(f"\n{what}:\n{command}")
+    _say_commands(made.folder)
     if not args.no_trial:
         print(flush=True)
         _try(args, made.folder, [any(pixels[1:]) for pixels in made.survey.class_pixels])
@@ -363,17 +364,25 @@ def _try(args: argparse.Namespace, bundle: Path, labelled: Sequence[bool]) -> No
 
 
 def _new_restoration(args: argparse.Namespace) -> None:
-    from monai_unet.recipes.card import commands
     from monai_unet.recipes.create_restoration import new_restoration
 
-    of_labels = {"classes": args.classes, "labels": args.labels, "partly-annotated": args.partly_annotated}
-    given = [f"--{name}" for name, value in of_labels.items() if value]
+    of_labels = ("classes", "labels", "ignore_label", "partly_annotated", "colours")
+    not_yet = ("channels", "pages", "no_trial")  # such a bundle is for grey images, and has no trial
+    given = [f"--{name.replace('_', '-')}" for name in of_labels + not_yet if getattr(args, name) not in (None, False)]
+    if args.like != _LIKE:
+        given.append("--like")
     if given:
-        raise ValueError(f"{', '.join(given)}: of labels, and images that are restored have none; leave it out")
+        raise ValueError(f"{', '.join(given)} does nothing for images that are restored: leave it out")
     made = new_restoration(args.name, args.dataset_dir, args.targets or "pairs", args.out)
     print(made.text)
-    print(f"\nbundle: {made.folder}; every value above is a line of its configs, and an option of the commands")
-    for what, command in commands(made.folder).items():
+    _say_commands(made.folder)
+
+
+def _say_commands(bundle: Path) -> None:
+    from monai_unet.recipes.card import commands
+
+    print(f"\nbundle: {bundle}; every value above is a line of its configs, and an option of the commands")
+    for what, command in commands(bundle).items():
         print(f"\n{what}:\n{command}")
 
 

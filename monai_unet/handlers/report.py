@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -22,13 +22,12 @@ from numpy.typing import ArrayLike
 from monai_unet import __version__, report
 from monai_unet.colours import class_names, parse_colours
 from monai_unet.handlers.class_results import class_results, write_class_results
+from monai_unet.handlers.compared_cells import compare, crop, draw_cells, errors_in_words, single_cells
 from monai_unet.io import read_found, written_aside
 from monai_unet.metrics import IsbiMetric
 from monai_unet.metrics.classes import confusion_matrix
 from monai_unet.metrics.section_metric import SectionMetric
 from monai_unet.metrics.section_statistics import SCORES
-from monai_unet.metrics.seg import seg_of_sections
-from monai_unet.metrics.split_merge import SplitMerge, split_merge
 from monai_unet.networks import naming
 from monai_unet.transforms.decoding import Decoding
 from monai_unet.transforms.instances import label_instances
@@ -146,15 +145,15 @@ class SaveReport:
         else:
             cells = _array(sample["cells"])[0] if "cells" in sample else label_instances(label[0] > 0)
             inside = self.decoding.foreground(pred)[0] if len(pred) > 1 else pred[0]
-            objects = _compared(cells, self._objects(sample, pred), unknown)
-            panels, counts, num_errors = _cells(objects, inside, unknown)
+            objects = compare(cells, self._objects(sample, pred), unknown)
+            panels, counts, num_errors = draw_cells(objects, inside, unknown)
         title = str(sample.get("name", f"section {index}"))
         shown, file = self._pictures(index, title, {"image": report.colour(image), **panels})
         errors, found, crops = "", [], {}
         if objects is not None:
-            errors = _errors_in_words(objects)
-            found = _single_cells(title, objects) if self.decoding.objects else []
-            crops = {each.number: _crop(image, objects, each.number) for each in report.worst(found)}
+            errors = errors_in_words(objects)
+            found = single_cells(title, objects) if self.decoding.objects else []
+            crops = {each.number: crop(image, objects, each.number) for each in report.worst(found)}
         section = report.Section(index, title, shown, file, counts, errors)
         return _Assessed(section, num_errors, len(pred), has_unknown, found, crops, confusion)
 
@@ -392,77 +391,6 @@ class _Assessed:
     cells: list[report.Cell]
     crops: dict[int, bytes]  # of its worst cells, by their numbers
     confusion: np.ndarray | None  # of its classes
-
-
-@dataclass(frozen=True)
-class _Compared:
-    """Cells and objects of a section, what is known of them, and what became of them."""
-
-    cells: np.ndarray
-    objects: np.ndarray
-    known_cells: np.ndarray
-    known_objects: np.ndarray
-    found: SplitMerge
-    extra: list[int]
-
-
-def _compared(cells: np.ndarray, objects: np.ndarray, unknown: np.ndarray | None) -> _Compared:
-    known_cells, known_objects = (
-        labels if unknown is None else np.where(unknown, 0, labels) for labels in (cells, objects)
-    )
-    found = split_merge(known_cells, known_objects)
-    # of an object that is mostly unknown, nothing can be said
-    extra = [int(each) for each in found.extra_objects if 2 * (known_objects == each).sum() > (objects == each).sum()]
-    return _Compared(cells, objects, known_cells, known_objects, found, extra)
-
-
-def _errors_in_words(compared: _Compared) -> str:
-    found = compared.found
-    wrong = {"Split": found.splits, "Merged": found.mergers, "Missed": found.missed}
-    parts = [f"{name}: cell{'s'[: len(ids) > 1]} {_listed(ids)}" for name, ids in wrong.items() if len(ids)]
-    if compared.extra:
-        parts.append(f"Extra: object{'s'[: len(compared.extra) > 1]} {_listed(compared.extra)}")
-    return ". ".join(parts) + ("." if parts else "")
-
-
-def _listed(ids: Sequence[int] | np.ndarray, most: int = 20) -> str:
-    more = f" and {len(ids) - most} more" if len(ids) > most else ""
-    return ", ".join(str(each) for each in ids[:most]) + more
-
-
-def _crop(image: np.ndarray, compared: _Compared, number: int) -> bytes:
-    return report.png(report.outlined(image, compared.cells, compared.objects, number))
-
-
-def _single_cells(title: str, compared: _Compared) -> list[report.Cell]:
-    scored = seg_of_sections([(compared.cells, compared.objects)]).jaccard[0]
-    numbers, areas = np.unique(compared.cells[compared.cells > 0], return_counts=True)
-    found = compared.found
-    became = {int(each): "hit" for each in found.hits}
-    for name, ids in (("missed", found.missed), ("split", found.splits), ("merged", found.mergers)):
-        became |= {int(each): name for each in ids}
-    return [
-        report.Cell(title, number, area, scored[number], became.get(number, "unknown"))
-        for number, area in zip(numbers.tolist(), areas.tolist(), strict=True)
-    ]
-
-
-def _cells(
-    compared: _Compared, inside: np.ndarray, unknown: np.ndarray | None
-) -> tuple[dict[str, np.ndarray], dict[str, int], int]:
-    """Pictures, counts and the number of errors of a section with cells."""
-    cells, objects, found = compared.cells, compared.objects, compared.found
-    known_cells, known_objects = compared.known_cells, compared.known_objects
-    panels = {
-        "truth": report.distinct_colours(cells),
-        "prediction": report.distinct_colours(report.same_colours(cells, objects)),
-        "probability": report.grey(inside, 0, 1),
-        "errors": report.error_map(found.code, known_objects, found.merging_objects, unknown),
-    }
-    num_cells = len(np.unique(known_cells[known_cells > 0]))
-    became = {"hit": found.hits, "split": found.splits, "merged": found.mergers, "missed": found.missed}
-    counts = {"cells": num_cells, **{name: len(ids) for name, ids in became.items()}, "extra": len(compared.extra)}
-    return panels, counts, num_cells - len(found.hits)
 
 
 def _classes(

@@ -60,6 +60,8 @@ def make_app(app: str | Path, bundles: Sequence[str | Path], overrides: Mapping[
         raise ValueError(f"two of the bundles {', '.join(map(str, bundles))} have the same name; rename a folder")
     configs = {name: {file: _read(folder / "configs" / file) for file in CONFIGS} for name, folder in folders.items()}
     for name in folders:
+        if "classes" not in configs[name]["inference.json"]:
+            raise ValueError(f"{name} restores images, and MONAI Label draws labels: leave it out")
         if any(task in name.lower() for task in _TASKS):
             raise ValueError(
                 f"{name}: MONAI Label would take it for a bundle of another task, as of {_TASKS}; rename it"

@@ -62,7 +62,7 @@ def predict(
     """Predict an image file of any size.
 
     Args:
-        image: TIFF, Zarr, NIfTI or PNG, see `monai_unet.io.sources.open_image`; read by region, never whole.
+        image: see `monai_unet.io.sources.open_source`; read by region, where its kind of file can be.
         out: `.ome.zarr` (or `.zarr`), `.ome.tif` (or `.tif`), `.nii` or `.nii.gz`. The last ones are made of a Zarr
             beside them, which is removed when they are done.
         bundle: folder of the bundle, or a TorchScript or ONNX file that `monai-unet export` wrote.

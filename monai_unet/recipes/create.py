@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from monai_unet.colours import UNKNOWN, parse_colours
-from monai_unet.io import Pages, folder_written_aside
+from monai_unet.io import Pages
 from monai_unet.knobs import knobs
 from monai_unet.recipes import card
 from monai_unet.recipes.compose import Recipe, compose, names, shipped
+from monai_unet.recipes.folder import new_folder, write_bundle
 from monai_unet.recipes.settings import Setting, choose_settings
 from monai_unet.recipes.survey import Survey, survey_folder
-from monai_unet.recipes.write import write_configs
 
 _RESULTS = {
     "cells": "Inference writes one integer per cell, and in `probability/` the probability of being inside one.",
@@ -79,13 +77,7 @@ def new_bundle(
         ValueError: when the folder cannot be trained on, with all the reasons, or the bundle to start from is for
             other labels.
     """
-    if not re.fullmatch(r"\w[\w.-]*", name, re.ASCII):
-        raise ValueError(f"a bundle's name consists of letters, digits, '.', '-' and '_', as my_cells; not {name!r}")
-    folder = Path(out) if out is not None else Path("bundles") / name if Path("bundles").is_dir() else Path(name)
-    if os.path.lexists(folder):
-        raise FileExistsError(
-            f"{folder} already exists and was left as it is; choose another name, {_free_name(folder)}, or --out"
-        )
+    folder = new_folder(name, out)
     start = find_recipe(like)
     if start.kind == "restoration":
         raise ValueError(f"{like} restores images, and these have labels: use another --like, or --targets")
@@ -99,14 +91,7 @@ def new_bundle(
     settings = choose_settings(survey, compose(start)["train"], ignore_label, partly_annotated, colours)
     settings = [each for each in settings if kind in knobs()[each.name].kinds]
     recipe = _recipe(start, kind, name, survey, settings)
-    with folder_written_aside(folder) as aside:
-        write_configs(recipe, aside)
-        for part in ("docs", "models"):
-            (aside / part).mkdir()
-        (aside / "models" / ".gitkeep").touch()
-        (aside / "LICENSE").write_text(card.LICENCE, encoding="utf-8")
-        text = card.model_card(name, survey, settings, Path(like).resolve().name, _RESULTS[kind])
-        (aside / "docs" / "README.md").write_text(text, encoding="utf-8")
+    write_bundle(folder, recipe, card.model_card(name, survey, settings, Path(like).resolve().name, _RESULTS[kind]))
     return NewBundle(folder, survey, tuple(settings))
 
 
@@ -175,10 +160,6 @@ def _kind(start: Recipe, survey: Survey, like: str, has_unknown: bool) -> str:
             "--labels classes if they are classes"
         )
     return "classes" if survey.kind == "classes" else start.kind
-
-
-def _free_name(folder: Path) -> str:
-    return next(other for n in range(2, 10**6) if not os.path.lexists(folder.with_name(other := f"{folder.name}_{n}")))
 
 
 def _recipe(start: Recipe, kind: str, name: str, survey: Survey, settings: Sequence[Setting]) -> Recipe:

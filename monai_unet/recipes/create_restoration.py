@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import math
-import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from monai_unet.geometry import ValidGeometry
-from monai_unet.io import folder_written_aside
-from monai_unet.recipes import card
 from monai_unet.recipes.compose import Recipe, compose, shipped
+from monai_unet.recipes.folder import new_folder, write_bundle
 from monai_unet.recipes.settings import ITERATIONS, rounded
 from monai_unet.recipes.survey_restoration import RestorationSurvey, survey_restoration
-from monai_unet.recipes.write import write_configs
 
 _LIKE = "denoise"
 
@@ -53,11 +49,7 @@ def new_restoration(
         FileNotFoundError: when the folder or its images are missing.
         ValueError: when the folder cannot be trained on, with all the reasons.
     """
-    if not re.fullmatch(r"\w[\w.-]*", name, re.ASCII):
-        raise ValueError(f"a bundle's name consists of letters, digits, '.', '-' and '_', as my_images; not {name!r}")
-    folder = Path(out) if out is not None else Path("bundles") / name if Path("bundles").is_dir() else Path(name)
-    if os.path.lexists(folder):
-        raise FileExistsError(f"{folder} already exists and was left as it is; choose another name, or --out")
+    folder = new_folder(name, out)
     survey = survey_restoration(dataset_dir, targets)
     if survey.problems:
         problems = "\n".join(f"  - {problem}" for problem in survey.problems)
@@ -65,13 +57,7 @@ def new_restoration(
     start = shipped(_LIKE)
     values = _values(survey, targets, compose(start)["train"])
     recipe = _recipe(start, name, survey, dict(values))
-    with folder_written_aside(folder) as aside:
-        write_configs(recipe, aside)
-        for part in ("docs", "models"):
-            (aside / part).mkdir()
-        (aside / "models" / ".gitkeep").touch()
-        (aside / "LICENSE").write_text(card.LICENCE, encoding="utf-8")
-        (aside / "docs" / "README.md").write_text(_model_card(name, survey, values), encoding="utf-8")
+    write_bundle(folder, recipe, _model_card(name, survey, values))
     return NewRestoration(folder, survey, values)
 
 

@@ -11,8 +11,7 @@ from monai_unet.data.labelled_files import pair_by_name
 from monai_unet.data.labels import few
 from monai_unet.data.restoration_files import restoration_files
 from monai_unet.io import read_image, read_onto
-
-_SAMPLE = 10_000_000  # grey values that are kept
+from monai_unet.recipes.survey_images import SAMPLE, sample
 
 
 @dataclass(frozen=True)
@@ -106,14 +105,11 @@ def _grey_values(stacks: list[np.ndarray], what: str, problems: list[str]) -> Gr
     if not stacks:
         return GreyValues(0.0, 0.0, 0.0, 0.0)
     rng = np.random.default_rng(0)
-    count = _SAMPLE // len(stacks)
-    drawn = [
-        flat if flat.size <= count else flat[rng.integers(flat.size, size=count)] for flat in map(np.ravel, stacks)
-    ]
-    sample = np.concatenate(drawn).astype(np.float64)
+    drawn = [sample(stack[None], SAMPLE // len(stacks), rng) for stack in stacks]
+    grey = np.concatenate(drawn, axis=1).astype(np.float64)
     low, high = min(float(stack.min()) for stack in stacks), max(float(stack.max()) for stack in stacks)
     if not np.isfinite([low, high]).all():
         problems.append(f"the {what} contain NaN or infinity")
     elif low == high:
         problems.append(f"the {what} have a single grey value, {low:g}: there is nothing to learn from")
-    return GreyValues(float(sample.mean()), float(sample.std()), low, high)
+    return GreyValues(float(grey.mean()), float(grey.std()), low, high)

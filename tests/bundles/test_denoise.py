@@ -7,6 +7,7 @@ import pytest
 import tifffile
 from bundle_runs import REPOSITORY, workflow
 
+from monai_unet.cli import main
 from monai_unet.data.noisy import add_gaussian_noise
 from monai_unet.data.synthetic import synthetic_sections
 
@@ -126,3 +127,11 @@ def test_a_target_without_an_image_is_named_before_a_bundle_is_made(data, tmp_pa
     tifffile.imwrite(tmp_path / "targets" / "b.tif", np.zeros((2, 8, 8), np.uint8), photometric="minisblack")
     with pytest.raises(ValueError, match=r"b\.tif has no partner"):
         new_restoration("mine", tmp_path, out=tmp_path / "mine")
+
+
+@pytest.mark.parametrize("option", [["--like", "isbi"], ["--colours", "a=0,0,0 b=1,1,1"], ["--channels", "0"]])
+def test_an_option_that_does_nothing_for_restored_images_is_refused(data, tmp_path, capsys, option):
+    out = tmp_path / "mine"
+    assert main(["new", "mine", "--dataset-dir", str(data), "--out", str(out), *option]) == 2
+    assert f"{option[0]} does nothing for images that are restored" in capsys.readouterr().err
+    assert not out.exists()

@@ -84,6 +84,12 @@ def test_a_name_that_monai_label_takes_for_another_task_is_refused(tmp_path):
         make_app(tmp_path / "app", [folder])
 
 
+def test_a_bundle_that_restores_images_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="denoise restores images, and MONAI Label draws labels"):
+        make_app(tmp_path / "app", [ISBI.with_name("denoise")])
+    assert not (tmp_path / "app").exists()
+
+
 def test_weights_of_another_width_are_refused(tmp_path):
     make_app(tmp_path, [ISBI], NARROW)
     with pytest.raises(ValueError, match="the weights of another network"):

@@ -178,7 +178,8 @@ def test_a_dark_part_of_an_image_is_no_scaled_image(bundle, tmp_path):
     image = np.linspace(0, 1, 400, dtype=np.float32).reshape(20, 20)
     image[19] = 200
     tifffile.imwrite(tmp_path / "a.tif", image)
-    run(tmp_path / "a.tif", tmp_path / "out.ome.zarr", bundle, roi=[(0, 10), (0, 20)])
+    out = run(tmp_path / "a.tif", tmp_path / "out.ome.zarr", bundle, roi=[(0, 10), (0, 20)])
+    assert read(out).shape == (1, 10, 20)
 
 
 def test_a_second_run_for_instances_computes_nothing(stack, bundle, tmp_path, monkeypatch):
