@@ -203,7 +203,7 @@ def _predict(args: argparse.Namespace) -> None:
         scheduler=args.scheduler,
         device=args.device,
     )
-    print(f"{args.output} of {args.image}: {out}")
+    print(f"{args.output or 'prediction'} of {args.image}: {out}")
 
 
 def _end_at_once(line: str) -> None:

@@ -18,6 +18,7 @@ import torch
 pytest.importorskip("zarr", reason="needs the extra `large`")
 pytest.importorskip("distributed", reason="needs the extra `large`")
 
+from monai_unet.cli import main
 from monai_unet.inferers import OverlapTileInferer
 from monai_unet.io.sources import open_source
 from monai_unet.networks import OriginalUNet
@@ -208,6 +209,13 @@ def test_arguments_that_cannot_work_are_refused_before_anything_is_made(stack, b
     with pytest.raises(ValueError, match=message):
         run(stack, tmp_path / "out.ome.zarr", bundle, **arguments)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_says_what_it_wrote_and_where(large, bundle, tmp_path, capsys):
+    out = tmp_path / "out.ome.tif"
+    line = ["predict", large, "--bundle", bundle, "--out", out, "--features", "[2,3,4]", "--roi", "0:20,0:30"]
+    assert main([str(part) for part in line]) == 0
+    assert capsys.readouterr().out.strip() == f"prediction of {large}: {out}"
 
 
 def test_an_output_of_unknown_type_is_refused(stack, bundle, tmp_path):

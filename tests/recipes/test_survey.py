@@ -95,7 +95,7 @@ def test_problems_of_several_files_are_all_reported(tmp_path, pair):
     said = {Path(problem.split(" ")[0]).name: problem for problem in broken}
     assert set(said) >= {"a.tif", "c.tif", "d.tif", "e.tif"}
     assert "cannot be read as an image" in said["a.tif"]
-    assert "has 3 channels (red, green, blue) and 1 sections of 4 x 5 pixels; expected 1 channel" in said["c.tif"]
+    assert "has 3 channels (red, green, blue) and 1 section of 4 x 5 pixels; expected 1 channel" in said["c.tif"]
     assert any("the images differ in their number of channels: 3 of 1" in problem for problem in broken)
     assert "has the shape (1, 3, 5) and" in said["d.tif"]
     assert "(1, 4, 5); expected one pixel for each" in said["d.tif"]

@@ -237,7 +237,9 @@ def _has(info: ImageInfo) -> str:
 def _another_number(source: ImageSource, channels: Sequence[Channel]) -> str:
     """What was found and what would work, for an error."""
     info, taken = source.info, ", ".join(channel.name for channel in channels)
-    found = f"{source.path} {_has(info)} and {info.shape[0]} sections of {info.shape[1]} x {info.shape[2]} pixels"
+    depth, height, width = info.shape
+    sections = "1 section" if depth == 1 else f"{depth} sections"
+    found = f"{source.path} {_has(info)} and {sections} of {height} x {width} pixels"
     number = f"{len(channels)} channel{'s' if len(channels) > 1 else ''}"
     expected = f"expected {number} ({taken})"
     if len(channels) == 1:
