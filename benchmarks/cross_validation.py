@@ -36,7 +36,7 @@ def predict(dataset_dir: Path, weights: Path, sections: list[int], rotations: in
     labels, probabilities = [], []
     with torch.inference_mode():
         for index in sections:
-            image = (every[index]["image"][None] - model.mean) / model.std
+            image = model.normalised(torch.as_tensor(every[index]["image"])[None])
             probabilities.append(inferer(image, model.network).softmax(1)[0, 1].numpy())
             labels.append(every[index]["label"][0].numpy())
     return np.stack(labels), np.stack(probabilities)

@@ -61,7 +61,7 @@ def main() -> None:
 def frame(model: Model, files: dict) -> Frame:
     """Probabilities of the mean over rotations, and the cells."""
     (section,) = read_labelled_sections(files["image"], files["label"], instances=True)
-    image = (torch.as_tensor(section["image"])[None] - model.mean) / model.std
+    image = model.normalised(torch.as_tensor(section["image"])[None])
     inferer = OverlapTileInferer(rotations=model.rotations, geometry=model.geometry)
     with torch.inference_mode():
         probability = inferer(image, model.network).softmax(1)[0].numpy()

@@ -11,7 +11,7 @@ import torch
 
 from monai_unet.data.cached_sections import CachedSections
 from monai_unet.data.restoration_files import TARGETS
-from monai_unet.io import ONE_CHANNEL, Pages, open_image, open_source, read_image, read_onto, read_whole
+from monai_unet.io import ONE_CHANNEL, Exposure, Pages, open_image, open_source, read_image, read_onto, read_whole
 
 
 def read_restoration_sections(
@@ -21,6 +21,7 @@ def read_restoration_sections(
     sections: Sequence[int] | None = None,
     channels: str | Sequence[str] = ONE_CHANNEL,
     pages: Pages | None = None,
+    exposure: Exposure | None = None,
 ) -> list[dict[str, Any]]:
     """The sections of an image file with their targets.
 
@@ -33,6 +34,7 @@ def read_restoration_sections(
         sections: those to use, counted from 0; a neighbour is one of them too. All when left out.
         channels: of the image, see `monai_unet.io.open_image`.
         pages: of the image, see `monai_unet.io.open_image`.
+        exposure: how the image's grey values are normalised; as they are in the file when left out.
 
     Returns:
         A dictionary per section and target: `image` and `label`, the target, float32 (C, H, W), each with channels of
@@ -71,9 +73,10 @@ def read_restoration_sections(
             )
     else:
         of_both = [(index, index) for index in chosen]
+    normalised = pixels if exposure is None else exposure.normalised(pixels)
     return [
         {
-            "image": _section(pixels, index, image),
+            "image": _section(normalised, index, image),
             "label": _section(truth, other, target or image),
             "weight": torch.ones(1, *pixels.shape[-2:]),
             "name": f"{Path(image).name} section {index}" if number > 1 else Path(image).name,
@@ -97,7 +100,7 @@ class RestorationDataset(CachedSections):
         transform: applied to a section as `read_restoration_sections` gives it; random transforms come last.
         targets: as in `read_restoration_sections`.
         progress: show a bar while the sections are prepared.
-        channels, pages: of the images, as in `read_restoration_sections`.
+        channels, pages, exposure: of the images, as in `read_restoration_sections`.
 
     Raises:
         FileNotFoundError, ValueError: when a file cannot be used.
@@ -111,12 +114,13 @@ class RestorationDataset(CachedSections):
         progress: bool = False,
         channels: str | Sequence[str] = ONE_CHANNEL,
         pages: Pages | None = None,
+        exposure: Exposure | None = None,
     ) -> None:
         chosen = [
             section
             for file in data
             for section in read_restoration_sections(
-                file["image"], file.get("target"), targets, file.get("sections"), channels, pages
+                file["image"], file.get("target"), targets, file.get("sections"), channels, pages, exposure
             )
         ]
         if not chosen:

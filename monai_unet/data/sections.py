@@ -13,7 +13,7 @@ from scipy import ndimage
 from monai_unet.data.cached_sections import CachedSections
 from monai_unet.data.label_files import Colours, read_labels, unknown_value
 from monai_unet.data.labels import cells_of, check_values, class_map, known_values, mask_background
-from monai_unet.io import ONE_CHANNEL, Pages, open_image, read_whole
+from monai_unet.io import ONE_CHANNEL, Exposure, Pages, open_image, read_whole
 
 _BESIDE = 6  # pixels around a labelled cell that are known to be background, wherever it lies
 
@@ -30,6 +30,7 @@ def read_labelled_sections(
     channels: str | Sequence[str] = ONE_CHANNEL,
     pages: Pages | None = None,
     colours: Colours | None = None,
+    exposure: Exposure | None = None,
 ) -> list[dict[str, torch.Tensor | str]]:
     """The sections of an image file and of the label file that belongs to it.
 
@@ -47,6 +48,7 @@ def read_labelled_sections(
         channels: of the image, see `monai_unet.io.open_image`.
         pages: of the image, see `monai_unet.io.open_image`.
         colours: of label files in colour, see `read_labels`; the colour "ignore" is of unknown pixels.
+        exposure: how grey values are normalised; as they are in the file when left out.
 
     Returns:
         A dictionary per section: `image` float32 (C, H, W); `label` float32 (1, H, W), the class, 1 inside cells and 0
@@ -68,9 +70,10 @@ def read_labelled_sections(
     ignore = ~known | (cells == 0) if partly_annotated else ~known
     if unknown_rim:
         ignore = ignore | np.stack([_unlabelled_rim(section, unknown_rim) for section in cells])
+    grey = pixels.astype(np.float32) if exposure is None else exposure.normalised(pixels)
     return [
         {
-            "image": torch.from_numpy(pixels[:, index].astype(np.float32)),
+            "image": torch.from_numpy(grey[:, index]),
             "label": torch.from_numpy(classes[index][None].astype(np.float32)),
             "cells": torch.from_numpy(cells[index][None]),
             "ignore": torch.from_numpy(ignore[index][None].astype(np.uint8)),
@@ -141,6 +144,7 @@ class SectionDataset(CachedSections):
         channels, pages: of the images, see `monai_unet.io.open_image`.
         progress: show a bar while the sections are prepared.
         colours: of label files in colour, see `read_labelled_sections`.
+        exposure: how grey values are normalised, see `read_labelled_sections`.
 
     Raises:
         FileNotFoundError, ValueError: when a file cannot be used, or a section is asked for that does not exist.
@@ -159,6 +163,7 @@ class SectionDataset(CachedSections):
         channels: str | Sequence[str] = ONE_CHANNEL,
         pages: Pages | None = None,
         colours: Colours | None = None,
+        exposure: Exposure | None = None,
     ) -> None:
         is_mask = not instances and num_classes == 2
         background = background_of(data if folder is None else folder, ignore_label, colours) if is_mask else None
@@ -176,6 +181,7 @@ class SectionDataset(CachedSections):
                 channels,
                 pages,
                 colours,
+                exposure,
             )
             indices = files.get("sections", range(len(found)))
             missing = [index for index in indices if not 0 <= index < len(found)]

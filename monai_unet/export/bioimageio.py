@@ -11,7 +11,7 @@ import json
 import re
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,7 @@ from monai_unet.export import blockwise
 from monai_unet.export.blockwise import BlockwiseUNet
 from monai_unet.export.compare import Difference, difference, noise
 from monai_unet.inferers import OverlapTileInferer
-from monai_unet.io import channel_names
+from monai_unet.io import Exposure, channel_names
 from monai_unet.networks import original_unet, save_whole, standardised_conv, write_whole
 from monai_unet.prediction.load import bundle_metadata, bundle_parser
 from monai_unet.prediction.model import Model
@@ -40,8 +40,8 @@ _README = """# {name}
 
 ## Input and output
 
-Input ({channels}): grey values between {low:g} and {high:g}, as they are; the normalisation,
-(x - {mean}) / {std}, is part of the package. Output: the probability of {classes}, one channel each.
+Input ({channels}): grey values{limits}, as they are; the normalisation,
+{normalisation}, is part of the package. Output: the probability of {classes}, one channel each.
 
 The network's context is {margin} pixels a side, and its lattice has a step of {stride} pixels. With the declared halo
 of {halo} pixels, blocks on the lattice are predicted exactly as they are in the whole image. bioimageio.core takes
@@ -128,10 +128,7 @@ def check_package(model: Model, path: Path, image: torch.Tensor | None) -> list[
     # odd sides, off the lattice, large enough for several blocks
     stride = model.geometry.stride
     odd = [2 * model.geometry.margin + (5 + axis) * stride + 1 + 6 * axis for axis in range(model.spatial_dims)]
-    low, high = model.value_range
-    shape = [1, model.in_channels, *odd]
-    normalised = noise(shape, model, torch.Generator().manual_seed(1))
-    images = [("random", model.grey_values(normalised).clamp(low, high))]
+    images = [("random", noise([1, model.in_channels, *odd], model, torch.Generator().manual_seed(1)))]
     if image is not None:
         box = [slice(None), slice(None)] + [slice(0, n - 1 + n % 2) for n in image.shape[2:]]
         images.append(("real image", image[tuple(box)]))
@@ -205,9 +202,9 @@ def _description(model: Model, wrapped: BlockwiseUNet, bundle: str, overrides: s
             v0_5.ChannelAxis(channel_names=names),
             *(v0_5.SpaceInputAxis(id=v0_5.AxisId(letter), size=size, concatenable=True) for letter in letters),
         ],
-        data=v0_5.IntervalOrRatioDataDescr(type="float32", range=model.value_range),
+        data=v0_5.IntervalOrRatioDataDescr(type="float32", range=model.value_range or (None, None)),
         test_tensor=FileDescr(source=folder / "test_input.npy"),
-        preprocessing=[v0_5.FixedZeroMeanUnitVarianceDescr(kwargs=_normalisation(model))],
+        preprocessing=_normalisation(model),
         # said in full: bioimageio.spec 0.5.12 leaves defaults out, and reads `pad: {}` as padding with zeros
         pad=v0_5.ReflectPadding(mode="reflect"),
     )
@@ -297,18 +294,42 @@ def _architecture() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _normalisation(model: Model) -> Any:
-    """Of all channels alike, or of each by itself."""
+def _normalisation(model: Model) -> list[Any]:
+    """The steps of the preprocessing: of all channels alike, or of each by itself."""
     from bioimageio.spec.model import v0_5
 
-    if isinstance(model.mean, tuple) or isinstance(model.std, tuple):
-        mean, std = (np.broadcast_to(value, model.in_channels).tolist() for value in (model.mean, model.std))
-        return v0_5.FixedZeroMeanUnitVarianceAlongAxisKwargs(axis=v0_5.AxisId("channel"), mean=mean, std=std)
-    return v0_5.FixedZeroMeanUnitVarianceKwargs(mean=model.mean, std=model.std)
+    exposure = model.exposure
+    if not exposure.of_the_image:
+        mean, std = exposure.mean, exposure.std
+        if not isinstance(mean, Sequence) and not isinstance(std, Sequence):
+            kwargs: Any = v0_5.FixedZeroMeanUnitVarianceKwargs(mean=mean, std=std)
+        else:
+            means, stds = (np.broadcast_to(value, model.in_channels).tolist() for value in (mean, std))
+            kwargs = v0_5.FixedZeroMeanUnitVarianceAlongAxisKwargs(axis=v0_5.AxisId("channel"), mean=means, std=stds)
+        return [v0_5.FixedZeroMeanUnitVarianceDescr(kwargs=kwargs)]
+    first = 3 - model.spatial_dims + (exposure.normalise == "section" and model.spatial_dims == 3)
+    axes = tuple(v0_5.AxisId(letter) for letter in "zyx"[first:])
+    if exposure.percentiles is None:
+        return [v0_5.ZeroMeanUnitVarianceDescr(kwargs=v0_5.ZeroMeanUnitVarianceKwargs(axes=axes))]
+    low, high = exposure.percentiles
+    quantiles = v0_5.ScaleRangeKwargs(axes=axes, min_percentile=low, max_percentile=high)
+    # the two become 0 and 1, and then -2 and 2, see `Exposure`
+    four_wide = v0_5.ScaleLinearKwargs(gain=4.0, offset=-2.0)
+    return [v0_5.ScaleRangeDescr(kwargs=quantiles), v0_5.ScaleLinearDescr(kwargs=four_wide)]
 
 
-def _in_words(value: float | tuple[float, ...]) -> str:
-    return " and ".join(f"{each:g}" for each in value) if isinstance(value, tuple) else f"{value:g}"
+def _normalisation_in_words(exposure: Exposure) -> str:
+    if not exposure.of_the_image:
+        return f"(x - {_in_words(exposure.mean)}) / {_in_words(exposure.std)}"
+    whole = "each section by itself" if exposure.normalise == "section" else "the whole image"
+    if exposure.percentiles is None:
+        return f"by mean and deviation of {whole}"
+    low, high = exposure.percentiles
+    return f"by which the percentiles {low:g} and {high:g} of {whole} become -2 and 2"
+
+
+def _in_words(value: float | Sequence[float]) -> str:
+    return " and ".join(f"{each:g}" for each in value) if isinstance(value, Sequence) else f"{value:g}"
 
 
 def _readme(model: Model, wrapped: BlockwiseUNet, bundle: str) -> str:
@@ -321,10 +342,8 @@ def _readme(model: Model, wrapped: BlockwiseUNet, bundle: str) -> str:
         name=metadata.get("name", Path(bundle).name),
         description=metadata.get("description", ""),
         card="\n\n".join(f"## {part}" for part in kept),
-        low=model.value_range[0],
-        high=model.value_range[1],
-        mean=_in_words(model.mean),
-        std=_in_words(model.std),
+        limits="" if model.value_range is None else " between {:g} and {:g}".format(*model.value_range),
+        normalisation=_normalisation_in_words(model.exposure),
         channels=", ".join(channel_names(model.channels)),
         classes=" and ".join(model.decoding.channel_names),
         margin=wrapped.margin,
@@ -341,8 +360,7 @@ def _test_input(model: Model, halo: int, image: torch.Tensor | None) -> torch.Te
     wanted = 2 * halo + (128 if model.spatial_dims == 2 else 2 * stride)
     if image is None or min(image.shape[2:]) < 2 * halo + stride:
         shape = [1, model.in_channels, *[-(-wanted // stride) * stride] * model.spatial_dims]
-        normalised = noise(shape, model, torch.Generator().manual_seed(0))
-        return model.grey_values(normalised)
+        return noise(shape, model, torch.Generator().manual_seed(0))
     box: list[slice] = [slice(None), slice(None)]
     for n in image.shape[2:]:
         size = 2 * halo + (min(n, wanted) - 2 * halo) // stride * stride

@@ -48,14 +48,13 @@ def random_inputs(model: Model, seed: int = 0) -> list[torch.Tensor]:
         (2, *[smallest + axis * geometry.stride for axis in range(dims)]),
         (1, *[geometry.input_size_for(5 * geometry.stride + 1 - axis * geometry.stride) for axis in range(dims)]),
     ]
-    return [noise((batch, model.in_channels, *size), model, generator) for batch, *size in sizes]
+    return [model.normalised(noise((batch, model.in_channels, *size), model, generator)) for batch, *size in sizes]
 
 
 def noise(shape: Sequence[int], model: Model, generator: torch.Generator) -> torch.Tensor:
-    """Grey values at random, normalised."""
-    low, high = model.value_range
-    grey = torch.rand(*shape, generator=generator) * (high - low) + low
-    return model.normalised(grey)
+    """Grey values at random."""
+    low, high = model.value_range or (0.0, 255.0)
+    return torch.rand(*shape, generator=generator) * (high - low) + low
 
 
 def real_input(path: str | os.PathLike[str], model: Model) -> torch.Tensor:

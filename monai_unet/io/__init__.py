@@ -13,6 +13,7 @@ from monai_unet.io.coloured import (
     is_coloured,
     read_numbers,
 )
+from monai_unet.io.exposure import Exposure, Scale
 from monai_unet.io.fingerprint import fingerprint
 from monai_unet.io.found_values import found_file, found_in_words, found_value, read_found, write_found
 from monai_unet.io.grid import read_onto
@@ -42,9 +43,11 @@ __all__ = [
     "SOURCE_SUFFIXES",
     "UNKNOWN_NUMBER",
     "Box",
+    "Exposure",
     "ImageInfo",
     "ImageSource",
     "Pages",
+    "Scale",
     "channel_names",
     "check_finite",
     "colours_in_words",

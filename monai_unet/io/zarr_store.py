@@ -43,6 +43,7 @@ class PredictionStore:
         labels: whether the values are classes or instances, which must not be averaged.
         channel_names: one per channel, or empty.
         settings: what the values were computed with.
+        scale: the numbers that normalise the image, see `monai_unet.io.Scale`; None until `keep_scale`.
 
     A pickled store takes no open file along. Threads and processes may write different chunks at once.
     """
@@ -64,6 +65,7 @@ class PredictionStore:
         self.affine = None if layout["affine"] is None else np.array(layout["affine"])
         self.labels: bool = layout["labels"]
         self.channel_names = tuple(layout["channel_names"])
+        self.scale: dict[str, Any] | None = ours.get("scale")
 
     @property
     def identity(self) -> str:
@@ -90,6 +92,11 @@ class PredictionStore:
     def missing_chunks(self) -> list[ChunkIndex]:
         """The chunks that are not there, in array order; from the names of the files alone."""
         return _missing(self.level(0), self.path / "0")
+
+    def keep_scale(self, scale: Mapping[str, Any]) -> None:
+        """Record the numbers that normalise the image, for every chunk and every run that goes on."""
+        self._group().update_attributes({_OURS: {**(_recorded(self.path) or {}), "scale": dict(scale)}})
+        self.scale = dict(scale)
 
     @property
     def is_complete(self) -> bool:
@@ -124,7 +131,7 @@ class PredictionStore:
             steps = self._halved(shape, factors[-1])
         for partial in self.path.rglob("*.partial"):  # what a killed run was about to write
             partial.unlink(missing_ok=True)
-        ours = {"settings": self.settings, "layout": _recorded(self.path)["layout"], "complete": True}  # type: ignore[index]
+        ours = {**(_recorded(self.path) or {}), "complete": True}
         group.update_attributes({_OURS: ours, **self._multiscales(group, factors)})
 
     def _group(self) -> Any:

@@ -13,6 +13,7 @@ from monai_unet.inferers.precision import autocast, check_result, compute_dtype
 from monai_unet.inferers.rotations import mean_over_rotations
 from monai_unet.inferers.softmax import softmax_of_pixels
 from monai_unet.inferers.tiling import Span, crop_to_tile, read_mirrored, spans
+from monai_unet.io import Scale
 from monai_unet.io.sources import ImageSource, check_finite
 from monai_unet.io.sources.zarr import import_zarr
 from monai_unet.io.zarr_store import PredictionStore
@@ -61,17 +62,18 @@ class Job:
 def predict_chunk(job: Job, index: tuple[int, ...]) -> None:
     """Read the tile of a chunk with its mirrored margin, run the network, write the chunk."""
     with _OPENING:
-        source, model, store, axes = _opened(job)
+        source, model, scale, store, axes = _opened(job)
     tile = [axis[position] for axis, position in zip(axes, index[-len(axes) :], strict=True)]
 
     def read(box: tuple[slice, ...]) -> torch.Tensor:
         where = (box[-3] if len(box) == 3 else slice(0, 1), box[-2], box[-1])
         block = source.read(where)
         check_finite(block, source.info.path, where)
-        check_range(float(block.min()), float(block.max()), source.info.path, model.value_range)
-        return torch.from_numpy(block.astype(np.float32))
+        if model.value_range is not None:
+            check_range(float(block.min()), float(block.max()), source.info.path, model.value_range)
+        return torch.from_numpy(scale.normalised(block, where[0].start))
 
-    patch = model.normalised(read_mirrored(read, source.info.shape[-len(tile) :], tile)[None])
+    patch = read_mirrored(read, source.info.shape[-len(tile) :], tile)[None]
     flat = model.spatial_dims == 2
     patch = patch[:, :, 0] if flat and patch.ndim == 5 else patch  # the section of a 2-D network
     geometry_tile = tile[-model.spatial_dims :]
@@ -116,7 +118,7 @@ def tile_axes(job: Job, source: ImageSource, model: Model) -> list[list[Span]]:
 
 
 @lru_cache(maxsize=1)
-def _opened(job: Job) -> tuple[ImageSource, Model, PredictionStore, list[list[Span]]]:
+def _opened(job: Job) -> tuple[ImageSource, Model, Scale, PredictionStore, list[list[Span]]]:
     """What a worker opens once for all its tiles."""
     give_freed_blocks_back()
     if job.threads is not None:
@@ -126,4 +128,6 @@ def _opened(job: Job) -> tuple[ImageSource, Model, PredictionStore, list[list[Sp
     )  # it would decode several chunks at once, and hold them
     model = load_model(job.bundle, job.overrides, job.device)
     source = model.open_image(job.image)
-    return source, model, PredictionStore(job.store), tile_axes(job, source, model)
+    store = PredictionStore(job.store)
+    scale = Scale(**store.scale) if store.scale else model.exposure.of_source(source)
+    return source, model, scale, store, tile_axes(job, source, model)

@@ -12,7 +12,7 @@ from torch import nn
 
 from monai_unet.geometry import ValidGeometry
 from monai_unet.inferers.rotations import check_rotations
-from monai_unet.io import fingerprint
+from monai_unet.io import Exposure, fingerprint
 from monai_unet.prediction.model import Model
 from monai_unet.transforms.decoding import Decoding
 
@@ -26,8 +26,6 @@ _SIMPLE: tuple[str, ...] = (
     "out_channels",
     "channels",
     "pages",
-    "mean",
-    "std",
     "rotations",
 )
 _SIMPLE += ("precision", "bytes_per_pixel")
@@ -45,6 +43,7 @@ def settings_text(model: Model) -> str:
         "depth": geometry.depth,
         "convs_per_block": geometry.convs_per_block,
         "decoding": asdict(model.decoding),
+        "exposure": asdict(model.exposure),
         "value_range": model.value_range,
         **{name: getattr(model, name) for name in _SIMPLE},
     }
@@ -73,7 +72,7 @@ def load_exported(path: str | Path, device: str = "cpu") -> Model:
     if not text:
         raise ValueError(f"{path} was not exported by monai-unet: it lacks {SETTINGS}, the settings of its prediction")
     settings: dict[str, Any] = json.loads(text)
-    if "decoding" not in settings or "channels" not in settings:
+    if not {"decoding", "channels", "exposure"} <= set(settings):
         raise ValueError(f"{path} was exported by an older version of monai-unet: export its bundle again")
     check_rotations(settings["rotations"])
     simple: dict[str, Any] = {
@@ -86,7 +85,8 @@ def load_exported(path: str | Path, device: str = "cpu") -> Model:
         network=network,
         geometry=geometry,
         decoding=Decoding(**settings["decoding"]),
-        value_range=tuple(settings["value_range"]),
+        exposure=Exposure(**settings["exposure"]),
+        value_range=settings["value_range"] and tuple(settings["value_range"]),
         digest=fingerprint(path),
         **simple,
     )

@@ -66,7 +66,9 @@ def load_model(bundle: str, overrides: str = "{}", device: str = "cpu") -> Model
             "precision",
         )
     }
-    mean, std = (_frozen(settings[name]) for name in ("image_mean", "image_std"))
+    exposure = parser.get_parsed_content("exposure")
+    if exposure.of_the_image:  # of others the numbers above say it all
+        settings |= {"normalise": exposure.normalise, "percentiles": exposure.percentiles}
     check_rotations(settings["rotations"])
     decoding = parser.get_parsed_content("decoding")
     if isinstance(decoding, Restoration):  # what classes mean is in the settings of a store; grey values hang on these
@@ -82,9 +84,8 @@ def load_model(bundle: str, overrides: str = "{}", device: str = "cpu") -> Model
         decoding=decoding,
         channels=tuple(map(str, parse_channels(parser.get_parsed_content("channels")))),
         pages=parser.get_parsed_content("pages"),
-        mean=mean,
-        std=std,
-        value_range=tuple(parser.get_parsed_content("value_range")),
+        exposure=exposure,
+        value_range=None if exposure.of_the_image else tuple(parser.get_parsed_content("value_range")),
         rotations=settings["rotations"],
         precision=settings["precision"],
         bytes_per_pixel=network.bytes_per_pixel,

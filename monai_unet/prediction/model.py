@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import nn
 
 from monai_unet.geometry import ValidGeometry
-from monai_unet.io import ImageSource, Pages, open_image
+from monai_unet.io import Exposure, ImageSource, Pages, open_image
 from monai_unet.transforms.decoding import Decoding
 from monai_unet.transforms.restoration import Restoration
 
@@ -25,8 +26,8 @@ class Model:
         in_channels, out_channels: of the network.
         decoding: what its output means.
         channels, pages: of an image, see `monai_unet.io.open_image`.
-        mean, std: grey values are normalised by (x - mean) / std; one for all channels, or one for each.
-        value_range: lowest and highest grey value that this is made for.
+        exposure: how grey values are normalised.
+        value_range: lowest and highest grey value that this is made for; None where an image is normalised by itself.
         rotations: turned or mirrored versions of a tile that are averaged.
         precision: see `monai_unet.inferers.precision.compute_dtype`.
         bytes_per_pixel: that a forward pass takes for a pixel of its input.
@@ -43,9 +44,8 @@ class Model:
     decoding: Decoding | Restoration
     channels: tuple[str, ...]
     pages: Pages | None
-    mean: float | tuple[float, ...]
-    std: float | tuple[float, ...]
-    value_range: tuple[float, float]
+    exposure: Exposure
+    value_range: tuple[float, float] | None
     rotations: int
     precision: str
     bytes_per_pixel: float
@@ -57,16 +57,7 @@ class Model:
         """An image with the channels that the network takes; errors as `monai_unet.io.open_image` has them."""
         return open_image(path, self.channels, self.pages)
 
-    def normalised(self, image: torch.Tensor) -> torch.Tensor:
-        """Grey values as the network takes them; (B, C, *size)."""
-        return (image - _by_channel(self.mean, image)) / _by_channel(self.std, image)
-
-    def grey_values(self, normalised: torch.Tensor) -> torch.Tensor:
-        """What `normalised` is made of; (B, C, *size)."""
-        return normalised * _by_channel(self.std, normalised) + _by_channel(self.mean, normalised)
-
-
-def _by_channel(value: float | tuple[float, ...], image: torch.Tensor) -> float | torch.Tensor:
-    if not isinstance(value, tuple):
-        return value
-    return torch.tensor(value, dtype=image.dtype).reshape(-1, *[1] * (image.ndim - 2))
+    def normalised(self, images: torch.Tensor) -> torch.Tensor:
+        """Grey values of whole images, (B, C, *size), as the network takes them."""
+        volumes = images.numpy() if images.ndim == 5 else images[:, :, None].numpy()
+        return torch.from_numpy(np.stack([self.exposure.normalised(each) for each in volumes]).reshape(images.shape))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +107,8 @@ def predict(
         raise ValueError(f"{image} is a single picture; the network takes volumes")
     output = _output_of(model, output, dtype)
     region = _region(roi, source)
-    _check_scale(source, model.value_range)
+    if model.value_range is not None:
+        _check_scale(source, model.value_range)
     if isinstance(model.decoding, Restoration):
         decoding = Decoding(("background", "inside"))  # not read
     else:
@@ -143,6 +144,9 @@ def predict(
         if not is_finished(out, output, settings):
             store = open_store(job, source, model)
             if store.missing_chunks():
+                if model.exposure.of_the_image and store.scale is None:
+                    sections = region[0] if model.spatial_dims == 2 else None  # a volume's margin has others
+                    store.keep_scale(asdict(model.exposure.of_source(source, sections, progress)))
                 with cluster_client(workers, scheduler, device) as client:
                     compute(job, store, client, progress)
             if output == "instances":

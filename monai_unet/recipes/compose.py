@@ -223,10 +223,8 @@ def _index(entries: Sequence[Any], part: str) -> int:
 def _describe_tensors(configs: dict[str, dict[str, Any]]) -> None:
     """What follows from the knobs in the metadata's description of the network's input and output."""
     inference, tensors = configs["inference"], configs["metadata"]["network_data_format"]
-    low, high = inference["value_range"]
-    means, stds = np.broadcast_arrays(np.atleast_1d(inference["image_mean"]), inference["image_std"])
     image, names = tensors["inputs"]["image"], channel_names(inference["channels"])
-    image["value_range"] = [round(float(min((low - means) / stds)), 3), round(float(max((high - means) / stds)), 3)]
+    image["value_range"] = _normalised_range(inference)
     image["num_channels"] = len(names)
     image["channel_def"] = {str(number): name for number, name in enumerate(names)}
     if "classes" in inference:
@@ -242,6 +240,15 @@ def _describe_tensors(configs: dict[str, dict[str, Any]]) -> None:
         tensors["outputs"]["pred"]["value_range"] = [round((value - mean) / std, 3) for value in limits]
     tensors["outputs"]["pred"]["num_channels"] = len(channels)
     tensors["outputs"]["pred"]["channel_def"] = {str(n): name for n, name in enumerate(channels)}
+
+
+def _normalised_range(inference: dict[str, Any]) -> list[float] | None:
+    """Of the network's input; None where it depends on the image."""
+    if inference.get("normalise", "dataset") != "dataset":
+        return None
+    low, high = inference["value_range"]
+    means, stds = np.broadcast_arrays(np.atleast_1d(inference["image_mean"]), inference["image_std"])
+    return [round(float(min((low - means) / stds)), 3), round(float(max((high - means) / stds)), 3)]
 
 
 def _written(value: Any, indent: int, column: int) -> str:

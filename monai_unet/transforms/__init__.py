@@ -11,6 +11,7 @@ from monai_unet.transforms.instances import (
     watershed_instances,
 )
 from monai_unet.transforms.mask_pixels import RandMaskPixelsd
+from monai_unet.transforms.normalise_image import NormaliseImaged
 from monai_unet.transforms.object_distances import ObjectDistancesd, object_distances
 from monai_unet.transforms.restoration import Restoration
 from monai_unet.transforms.separate_cells import SeparateCellsd, separate_cells
@@ -20,6 +21,7 @@ __all__ = [
     "CheckImaged",
     "Decoded",
     "Decoding",
+    "NormaliseImaged",
     "ObjectDistancesd",
     "RandBlurd",
     "RandElasticTiled",

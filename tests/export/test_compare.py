@@ -9,7 +9,7 @@ from monai_unet.export.compare import check, compare_networks, difference, rando
 def test_random_input_has_several_valid_sizes_and_a_batch_of_two(model):
     shapes = [tuple(x.shape) for x in random_inputs(model)]
     assert shapes == [(1, 1, 44, 44), (2, 1, 44, 48), (1, 1, 64, 60)]
-    low, high = ((grey - model.mean) / model.std for grey in model.value_range)
+    low, high = ((grey - model.exposure.mean) / model.exposure.std for grey in model.value_range)
     assert all(low <= x.min() and x.max() <= high for x in random_inputs(model))
 
 
