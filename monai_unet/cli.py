@@ -301,6 +301,12 @@ def _add_new(commands: argparse._SubParsersAction, common: argparse.ArgumentPars
     new.add_argument(
         "--pages", choices=("sections", "channels"), help="what the pages of a file are (default: as it says itself)"
     )
+    new.add_argument(
+        "--normalise",
+        choices=("dataset", "image", "section"),
+        help="grey values by the same numbers for all images, or by those of each image or each section (default: by "
+        "how much the exposures differ)",
+    )
     new.add_argument("--ignore-label", type=_knob("ignore_label"), metavar="N", help="value of unknown pixels")
     new.add_argument(
         "--colours",
@@ -338,6 +344,7 @@ def _new(args: argparse.Namespace) -> None:
         labels=args.labels,
         channels=args.channels,
         pages=args.pages,
+        normalise=args.normalise,
         ignore_label=args.ignore_label,
         partly_annotated=args.partly_annotated.split(",") if args.partly_annotated else (),
         colours=args.colours,
@@ -367,7 +374,7 @@ def _new_restoration(args: argparse.Namespace) -> None:
     from monai_unet.recipes.create_restoration import new_restoration
 
     of_labels = ("classes", "labels", "ignore_label", "partly_annotated", "colours")
-    not_yet = ("channels", "pages", "no_trial")  # such a bundle is for grey images, and has no trial
+    not_yet = ("channels", "pages", "normalise", "no_trial")  # such a bundle is for grey images, and has no trial
     given = [f"--{name.replace('_', '-')}" for name in of_labels + not_yet if getattr(args, name) not in (None, False)]
     if args.like != _LIKE:
         given.append("--like")

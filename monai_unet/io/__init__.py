@@ -13,7 +13,7 @@ from monai_unet.io.coloured import (
     is_coloured,
     read_numbers,
 )
-from monai_unet.io.exposure import Exposure, Scale
+from monai_unet.io.exposure import Exposure, Normalise, Scale
 from monai_unet.io.fingerprint import fingerprint
 from monai_unet.io.found_values import found_file, found_in_words, found_value, read_found, write_found
 from monai_unet.io.grid import read_onto
@@ -46,6 +46,7 @@ __all__ = [
     "Exposure",
     "ImageInfo",
     "ImageSource",
+    "Normalise",
     "Pages",
     "Scale",
     "channel_names",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from monai_unet.colours import UNKNOWN, parse_colours
-from monai_unet.io import Pages
+from monai_unet.io import Normalise, Pages
 from monai_unet.knobs import knobs
 from monai_unet.recipes import card
 from monai_unet.recipes.compose import Recipe, compose, names, shipped
@@ -52,6 +52,7 @@ def new_bundle(
     channels: str | Sequence[str] | None = None,
     pages: Pages | None = None,
     colours: str | None = None,
+    normalise: Normalise | None = None,
 ) -> NewBundle:
     """Make a bundle for a folder of images and labels.
 
@@ -67,6 +68,7 @@ def new_bundle(
         channels: as in `survey_folder`.
         pages: as in `survey_folder`.
         colours: of labels in colour, as in `survey_folder`.
+        normalise: the knob; chosen by the exposures of the images when left out.
 
     Returns:
         What was made.
@@ -81,14 +83,17 @@ def new_bundle(
     start = find_recipe(like)
     if start.kind == "restoration":
         raise ValueError(f"{like} restores images, and these have labels: use another --like, or --targets")
-    survey = survey_folder(dataset_dir, classes, labels, ignore_label, partly_annotated, channels, pages, colours)
+    one_type = normalise in (None, "dataset")
+    survey = survey_folder(
+        dataset_dir, classes, labels, ignore_label, partly_annotated, channels, pages, colours, one_type
+    )
     if survey.problems:
         raise ValueError(card.problem_list(survey))
     has_unknown = (
         ignore_label is not None or bool(partly_annotated) or UNKNOWN in (parse_colours(colours) if colours else ())
     )
     kind = _kind(start, survey, like, has_unknown)
-    settings = choose_settings(survey, compose(start)["train"], ignore_label, partly_annotated, colours)
+    settings = choose_settings(survey, compose(start)["train"], ignore_label, partly_annotated, colours, normalise)
     settings = [each for each in settings if kind in knobs()[each.name].kinds]
     recipe = _recipe(start, kind, name, survey, settings)
     write_bundle(folder, recipe, card.model_card(name, survey, settings, Path(like).resolve().name, _RESULTS[kind]))

@@ -6,9 +6,13 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
+import numpy as np
+
 from monai_unet.geometry import ValidGeometry
+from monai_unet.io import Normalise
 from monai_unet.knobs import knobs
 from monai_unet.recipes.survey import Survey
 
@@ -16,6 +20,7 @@ PAPER_TILE = 388
 NOT_GIVEN = "not given"
 ITERATIONS = 3000  # of a run; the shipped bundles have some 2400 to 10000
 _BITS = {"uint8": (8,), "uint16": (16, 14, 12, 10, 8)}
+_WIDER, _APART = 1.75, 0.5  # of the contrast of an image; sections of one recording stay below 1.6 and 0.25
 _LOOKS = 60  # validations a run
 
 
@@ -47,6 +52,7 @@ def choose_settings(
     ignore_label: int | None = None,
     partly_annotated: Sequence[str] = (),
     colours: str | None = None,
+    normalise: Normalise | None = None,
 ) -> list[Setting]:
     """The settings for a folder.
 
@@ -56,6 +62,7 @@ def choose_settings(
         ignore_label: as it was given to `survey_folder`.
         partly_annotated: as it was given to `survey_folder`.
         colours: as they were given to `survey_folder`.
+        normalise: as it is wanted; by the images when left out.
     """
     assert not survey.problems, "a folder with problems is refused before"
     numbers = [rounded(mean, std) for mean, std in zip(survey.mean, survey.std, strict=True)]
@@ -64,6 +71,7 @@ def choose_settings(
     settings = [
         _channels(survey),
         Setting("pages", survey.pages, "by the labels or as given" if survey.pages else NOT_GIVEN),
+        _normalise(survey, normalise),
         Setting("image_mean", means if many else means[0], f"mean {in_words(survey.mean)}"),
         Setting(
             "image_std",
@@ -149,6 +157,40 @@ def _channels(survey: Survey) -> Setting:
         return Setting("channels", list(survey.channels), "one channel")
     found = f"{len(survey.channels)} channels"
     return Setting("channels", list(survey.channels), found, "the network takes all of them, each normalised by itself")
+
+
+def _normalise(survey: Survey, given: Normalise | None) -> Setting:
+    """By the exposures of the images: the same numbers for all, or those of each image, or of each section."""
+    if given is not None:
+        return Setting("normalise", given, "as given")
+    found, differ = _exposures(survey.spreads)
+    if not differ:
+        return Setting(
+            "normalise",
+            "dataset",
+            f"exposures that are alike, {found}",
+            "for images of other exposures, --normalise image",
+        )
+    starts = [sum(survey.sections_of_files[:index]) for index in range(len(survey.sections_of_files) + 1)]
+    within = any(_exposures(survey.spreads[start:stop])[1] for start, stop in pairwise(starts))
+    what = "section" if within else "image"
+    return Setting("normalise", what, f"exposures that differ, {found}", f"so each {what} is normalised by itself")
+
+
+def _exposures(spreads: Sequence[Sequence[tuple[float, float]]]) -> tuple[str, bool]:
+    """How far the grey values of sections are apart, in words, of the channel that differs most; and whether it is far."""
+    ends = np.array(spreads)  # (sections, channels, 2)
+    widths, middles = ends[..., 1] - ends[..., 0], ends.mean(-1)
+    found = []
+    for width, middle in zip(widths.T, middles.T, strict=True):
+        usable = width > 0  # sections of a single value say nothing
+        if usable.any():
+            ratio = float(width[usable].max() / width[usable].min())
+            apart = float(np.ptp(middle[usable]) / np.median(width[usable]))
+            found.append((max(ratio / _WIDER, apart / _APART), ratio, apart))
+    share, ratio, apart = max(found, default=(0.0, 1.0, 0.0))
+    text = f"contrast up to {ratio:.3g} times as strong, brightness {100 * apart:.2g} % of the contrast apart"
+    return text, share > 1
 
 
 def _classes(survey: Survey) -> Setting:

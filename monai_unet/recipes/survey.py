@@ -29,7 +29,7 @@ from monai_unet.io import (
     read_whole,
     stem,
 )
-from monai_unet.recipes.survey_images import SAMPLE, attempt, channels_of, pages_by_labels, sample, without_ends
+from monai_unet.recipes.survey_images import SAMPLE, attempt, channels_of, pages_by_labels, sample, spread, without_ends
 from monai_unet.recipes.survey_judgements import (
     SurveyedSection,
     judge_classes,
@@ -59,6 +59,7 @@ class Survey:
         dimmest: the lowest of the sections' brightest values; those of one value are left out.
         channels: of an image, as `monai_unet.io.parse_channels` takes them.
         pages: what the pages of a file are, where it does not say so itself.
+        spreads: of each section, two percentiles of its grey values by channel, see `survey_images.spread`.
         mean, std: of each channel, of the grey values of all sections but the 0.1 % darkest and brightest; of 10
             million drawn by chance where there are more.
         kind: "instances", one integer per cell; "masks", two values; "classes", one integer per class.
@@ -83,6 +84,7 @@ class Survey:
     dimmest: float
     channels: tuple[str, ...]
     pages: Pages | None
+    spreads: tuple[tuple[tuple[float, float], ...], ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
     kind: LabelKind
@@ -114,6 +116,7 @@ def survey_folder(
     channels: str | Sequence[str] | None = None,
     pages: Pages | None = None,
     colours: str | None = None,
+    one_type: bool = True,
 ) -> Survey:
     """Look through a folder of images and labels.
 
@@ -132,6 +135,7 @@ def survey_folder(
         pages: what the pages of a file are, where it does not say so itself: "sections" or "channels". When left out,
             what a file's labels tell: as many sections as it has pages, or one.
         colours: of labels in colour, see `monai_unet.colours.parse_colours`.
+        one_type: whether images of different types are a problem, as where the same numbers normalise all.
 
     Returns:
         What was found, with all problems, as far as one does not hide another: a damaged file has no known values.
@@ -203,6 +207,7 @@ def survey_folder(
         dimmest=float(min((high for low, high in ranges if low < high), default=0)),
         channels=tuple(wanted),
         pages=pages,
+        spreads=tuple(section.spread for section in sections),
         mean=tuple(float(channel.mean()) for channel in kept),
         std=tuple(float(channel.std()) for channel in kept),
         kind=kind,
@@ -213,7 +218,7 @@ def survey_folder(
         problems=(),
         warnings=(),
     )
-    problems += type_problems(dtypes)
+    problems += type_problems(dtypes) if one_type else []
     if sections:
         judge_grey_values(sections, dict(zip(wanted, result.std, strict=True)), problems, warnings)
         judge_classes(sections, dict(zip(names, result.class_shares, strict=True)), problems, warnings)
@@ -280,6 +285,7 @@ def _sections(
                 where=f"{image}, section {number}" if len(labels) > 1 else image,
                 size=(section.shape[0], section.shape[1]),
                 range=(float(pixels[:, number].min()), float(pixels[:, number].max())),
+                spread=spread(pixels[:, number]),
                 num_known=int(known[number].sum()),
                 class_pixels=tuple(counts.tolist()),
                 cell_sizes=tuple(sizes[sizes > 0].tolist()),

@@ -11,11 +11,13 @@ import numpy as np
 
 from monai_unet.data.labels import few
 from monai_unet.io import ONE_CHANNEL, Pages, in_files, open_image, open_source, parse_channels
+from monai_unet.knobs import knobs
 
 SAMPLE = 10_000_000
 """Grey values that are kept of a folder; 80 MB as real numbers."""
 
 _CUT = 0.001  # of the pixels at either end; hot pixels of a camera are far fewer
+_LOOKED_AT = 1_000_000  # pixels of a section, for its percentiles
 _MOST_CHANNELS = 4  # pages of a file that may be channels of one section, where nothing says what they are
 
 
@@ -99,6 +101,15 @@ def sample(pixels: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarr
     """Some of the pixels (C, D, H, W), all channels of each: (C, count) at most."""
     flat = pixels.reshape(len(pixels), -1)
     return flat if flat.size <= count else flat[:, rng.integers(flat.shape[1], size=count // len(flat))]
+
+
+def spread(section: np.ndarray) -> tuple[tuple[float, float], ...]:
+    """Of each channel of a section, (C, H, W), the percentiles that normalise it, see the knob `percentiles`."""
+    flat = section.reshape(len(section), -1)
+    flat = flat[:, :: max(flat.shape[1] // _LOOKED_AT, 1)]
+    return tuple(
+        (float(low), float(high)) for low, high in np.percentile(flat, knobs()["percentiles"].default, axis=1).T
+    )
 
 
 def without_ends(grey: np.ndarray) -> np.ndarray:

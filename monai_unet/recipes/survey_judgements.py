@@ -16,7 +16,7 @@ _MANY_PARTS = 1.5  # of one number in a section, on average; only a cell that an
 
 @dataclass(frozen=True)
 class SurveyedSection:
-    """Of one section: where it is, its size and grey values' range, known pixels, those of each class and cell.
+    """Of one section: where it is, its size, grey values' range and spread, known pixels, those of each class and cell.
 
     `num_numbers` are the numbers in the labels besides 0, and `num_parts` their 4-connected parts, where cells are
     numbered; 0 in a mask and in a map of classes.
@@ -25,6 +25,7 @@ class SurveyedSection:
     where: str
     size: tuple[int, int]
     range: tuple[float, float]
+    spread: tuple[tuple[float, float], ...]
     num_known: int
     class_pixels: tuple[int, ...]
     cell_sizes: tuple[int, ...]
@@ -40,7 +41,8 @@ def type_problems(dtypes: dict[str, list[str]]) -> list[str]:
     found = "; ".join(f"{len(names)} of {dtype} ({few(names)})" for dtype, names in sorted(dtypes.items()))
     return [
         f"the images differ in type: {found}. One pair of numbers normalises them all, so grey values have to mean the "
-        "same in each: export them anew in one type, without stretching the contrast, or make a bundle for each type"
+        "same in each: export them anew in one type, without stretching the contrast, make a bundle for each type, or "
+        "let each image be normalised by itself, --normalise image"
     ]
 
 
