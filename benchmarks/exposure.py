@@ -99,7 +99,9 @@ def main() -> None:
     text = [
         "# Films of another exposure",
         "",
-        f"`python benchmarks/exposure.py --data fluo_n2dl_hela --epochs {args.epochs}`; {where_it_ran('torch', 'monai')}.",
+        f"`python benchmarks/exposure.py --data fluo_n2dl_hela --epochs {args.epochs}`",
+        "",
+        where_it_ran("torch", "monai"),
         "",
         "Fluo-N2DL-HeLa, four frames a film, silver truth. SEG over all cells of the film that was not trained on; the",
         "last frame of the film that was trained on chose weights, threshold and depth. Features 8 to 64, tiles of 188",

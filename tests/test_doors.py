@@ -19,6 +19,14 @@ SETTINGS = {
     "cells": {"separation": "gap", "threshold": 0.505, "min_size": 7},
     "cells with a distance": {"separation": "distance", "threshold": 0.9, "seed_depth": 0.002, "min_size": 7},
     "masks": {"threshold": 0.495},
+    "masks of an image normalised by itself": {"threshold": 0.495, "normalise": "image", "percentiles": [5, 95]},
+    "cells of sections normalised by themselves": {
+        "separation": "gap",
+        "threshold": 0.505,
+        "min_size": 7,
+        "normalise": "section",
+        "percentiles": None,
+    },
     "two channels": {
         "channels": ["dapi", "actin=body"],
         "image_mean": [120, 90.5],
@@ -28,7 +36,7 @@ SETTINGS = {
         "min_size": 7,
     },
 }
-BUNDLES = {"masks": "isbi"}  # the others are cells
+BUNDLES = {"masks": "isbi", "masks of an image normalised by itself": "isbi"}  # the others are cells
 
 
 class Case(tuple):
@@ -47,6 +55,8 @@ def case(request, tmp_path_factory):
         (folder / part).mkdir()
     image = np.kron(rng.integers(60, 190, (2, 12, 15)), np.ones((1, 6, 6))).astype(np.uint8)
     image += rng.integers(0, 9, image.shape, np.uint8)
+    if "normalise" in SETTINGS[request.param]:
+        image[1] //= 2  # of another exposure, for which there is no one pair of numbers
     if "channels" in SETTINGS[request.param]:  # in another order than the network takes them
         image = np.stack([image[:, ::-1], image], axis=1)
         described = {"axes": "ZCYX", "Channel": {"Name": ["body", "dapi"]}}

@@ -178,7 +178,7 @@ def _normalise(survey: Survey, given: Normalise | None) -> Setting:
 
 
 def _exposures(spreads: Sequence[Sequence[tuple[float, float]]]) -> tuple[str, bool]:
-    """How far the grey values of sections are apart, in words, of the channel that differs most; and whether it is far."""
+    """How far the grey values of sections are apart, in words and of the worst channel, and whether that is far."""
     ends = np.array(spreads)  # (sections, channels, 2)
     widths, middles = ends[..., 1] - ends[..., 0], ends.mean(-1)
     found = []

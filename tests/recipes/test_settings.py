@@ -28,6 +28,7 @@ def found(**changes):
         dimmest=150,
         channels=("image",),
         pages=None,
+        spreads=(((50.0, 150.0),),) * number,
         mean=(100.123,),
         std=(12.345,),
         kind="instances",
@@ -164,3 +165,34 @@ def test_validation_sections_of_a_file_that_also_trains_are_no_new_image(section
     survey = found(sections_of_files=sections_of_files)
     (validation,) = (each for each in choose_settings(survey, TRAIN) if each.name == "validation")
     assert ("share a file with training sections" in validation.because) == shared
+
+
+WIDE, NARROW, BRIGHT = (50.0, 150.0), (80.0, 120.0), (150.0, 250.0)
+
+
+@pytest.mark.parametrize(
+    ("sections_of_files", "spreads", "expected"),
+    [
+        ((1, 1), [WIDE, (60.0, 140.0)], "dataset"),
+        ((1, 1), [WIDE, NARROW], "image"),
+        ((1, 1), [WIDE, BRIGHT], "image"),
+        ((2, 2), [WIDE, WIDE, NARROW, NARROW], "image"),
+        ((2, 2), [WIDE, NARROW, WIDE, NARROW], "section"),
+        ((1, 1, 1), [WIDE, WIDE, (7.0, 7.0)], "dataset"),
+    ],
+    ids=["alike", "contrast", "brightness", "files", "sections", "blank"],
+)
+def test_images_are_normalised_by_themselves_where_their_exposures_differ(sections_of_files, spreads, expected):
+    changes = {"sections_of_files": sections_of_files, "spreads": tuple((ends,) for ends in spreads)}
+    assert settings(**changes)["normalise"] == expected
+
+
+def test_one_channel_of_another_exposure_is_enough():
+    spreads = ((WIDE, WIDE), (WIDE, NARROW)) + ((WIDE, WIDE),) * 6
+    changes = {"spreads": spreads, "channels": ("a", "b"), "mean": (1.0, 2.0), "std": (1.0, 2.0)}
+    assert settings(**changes)["normalise"] == "image"
+
+
+def test_what_was_asked_for_is_set_whatever_the_exposures():
+    chosen = choose_settings(found(), TRAIN, normalise="section")
+    assert {each.name: each.value for each in chosen}["normalise"] == "section"

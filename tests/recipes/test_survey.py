@@ -177,6 +177,22 @@ def test_mixed_types_are_a_problem_that_names_the_files(tmp_path, pair):
     assert "export them anew in one type" in problem
 
 
+def test_mixed_types_are_no_problem_where_each_image_is_normalised_by_itself(tmp_path, pair):
+    pair("a")
+    pair("b", GREY.astype(np.uint16) * 200)
+    found = survey_folder(tmp_path, one_type=False)
+    assert not found.problems
+    assert found.dtypes == ("uint16", "uint8")
+
+
+def test_the_spread_of_a_section_is_by_percentiles_of_each_channel(tmp_path, pair):
+    image = np.random.default_rng(0).integers(0, 1000, (50, 60), np.uint16)
+    for name in "ab":
+        pair(name, image, np.ones((50, 60), np.uint8))
+    ((ends,), _) = survey_folder(tmp_path).spreads
+    assert ends == tuple(np.percentile(image, [1, 99.8]))
+
+
 def test_an_image_of_one_value_is_a_warning_and_nothing_but_such_images_a_problem(tmp_path, pair):
     pair("a")
     pair("b", np.full_like(GREY, 9))
