@@ -41,7 +41,7 @@ _README = """# {name}
 ## Input and output
 
 Input ({channels}): grey values{limits}, as they are; the normalisation,
-{normalisation}, is part of the package. Output: the probability of {classes}, one channel each.
+{normalisation}, is part of the package.{measured} Output: the probability of {classes}, one channel each.
 
 The network's context is {margin} pixels a side, and its lattice has a step of {stride} pixels. With the declared halo
 of {halo} pixels, blocks on the lattice are predicted exactly as they are in the whole image. bioimageio.core takes
@@ -64,6 +64,10 @@ off the lattice, and there is a seam before them.
 When the package was made (monai-unet {version}), its prediction by bioimageio.core was compared with the overlap-tile
 prediction of the network on images of odd size, whole and in blocks: they agree to 1e-4 in probability.
 """
+
+
+_MEASURED = """ Pixels that are mirrored to an image are
+measured too (as below, and those of the halo where it is predicted as a whole), which shifts its numbers a little."""
 
 
 def write_bioimageio(model: Model, bundle: str, overrides: str, path: Path, image: torch.Tensor | None) -> None:
@@ -137,13 +141,14 @@ def check_package(model: Model, path: Path, image: torch.Tensor | None) -> list[
         inferer = OverlapTileInferer(
             spatial_dims=model.spatial_dims, geometry=model.geometry, rotations=model.rotations
         )
-        with torch.inference_mode():
-            expected = inferer(model.normalised(grey), model.network).softmax(1)
-        for weights in ("torchscript", "pytorch_state_dict"):
-            whole = predict_with_core(path, grey, weights, in_blocks=False)
-            found.append(difference(f"{what}, {weights}, whole", grey.shape, expected, whole))
-            blocks = predict_with_core(path, grey, weights, in_blocks=True)
-            found.append(difference(f"{what}, {weights}, in blocks", grey.shape, expected, blocks))
+        for in_blocks, how in ((False, "whole"), (True, "in blocks")):
+            measured = torch.from_numpy(_padded(path, grey, in_blocks))
+            normalised = model.normalised(grey, measured)
+            with torch.inference_mode():
+                expected = inferer(normalised, model.network).softmax(1)
+            for weights in ("torchscript", "pytorch_state_dict"):
+                predicted = predict_with_core(path, grey, weights, in_blocks)
+                found.append(difference(f"{what}, {weights}, {how}", grey.shape, expected, predicted))
     return found
 
 
@@ -172,17 +177,32 @@ def predict_with_core(path: Path, grey: torch.Tensor, weights: str, in_blocks: b
         axes = [axis.id for axis in description.inputs[0].axes]
         block: dict[str, Any] = {}
         if in_blocks:
-            size, halo = description.inputs[0].axes[-1].size, description.outputs[0].axes[-1].halo
-            sides = [max(size.min, -(-(n + halo) // size.step) * size.step) for n in sizes]
-            padding = [(0, 0), (0, 0)] + [(0, side - n) for side, n in zip(sides, sizes, strict=True)]
-            array = np.pad(array, padding, "reflect")
-            block = {"blocksize_parameter": max(1, min(sides) // size.step // 3)}  # three or four blocks a side
+            array = _padded(path, grey, in_blocks)
+            step = description.inputs[0].axes[-1].size.step
+            block = {"blocksize_parameter": max(1, min(array.shape[2:]) // step // 3)}  # three or four blocks a side
         image = core.tensor.Tensor(array, dims=axes)
         # not within `with pipeline`: predict opens and closes it, and closing it twice waits for ever
         result = core.predict(model=pipeline, inputs={"image": image}, **block)
     prediction = torch.from_numpy(np.array(result.members["probability"].to_numpy()))
     box = [slice(None), slice(None)] + [slice(0, n) for n in sizes]
     return prediction[tuple(box)]
+
+
+def _padded(path: Path, grey: torch.Tensor, in_blocks: bool) -> np.ndarray:
+    """An image, (1, C, *size), as bioimageio.core measures it: with the pixels that are mirrored to it first.
+
+    In blocks these are the ones at its far borders that bring it to the lattice, as the package's documentation says;
+    as a whole those of the halo on every side, which bioimageio.core 0.11 adds by itself before it measures.
+    """
+    with _quiet():
+        description: Any = _imported().load_model_description(path)
+    size, halo = description.inputs[0].axes[-1].size, description.outputs[0].axes[-1].halo
+    if in_blocks:
+        sides = [max(size.min, -(-(n + halo) // size.step) * size.step) for n in grey.shape[2:]]
+        added = [(0, side - n) for side, n in zip(sides, grey.shape[2:], strict=True)]
+    else:
+        added = [(halo, halo)] * (grey.ndim - 2)
+    return np.pad(grey.numpy(), [(0, 0), (0, 0), *added], "reflect")
 
 
 def _description(model: Model, wrapped: BlockwiseUNet, bundle: str, overrides: str, folder: Path) -> Any:
@@ -309,13 +329,18 @@ def _normalisation(model: Model) -> list[Any]:
         return [v0_5.FixedZeroMeanUnitVarianceDescr(kwargs=kwargs)]
     first = 3 - model.spatial_dims + (exposure.normalise == "section" and model.spatial_dims == 3)
     axes = tuple(v0_5.AxisId(letter) for letter in "zyx"[first:])
+    # bioimageio.core adds up in the type that it is given; in single precision the sums would be off
+    double, single = (
+        v0_5.EnsureDtypeDescr(kwargs=v0_5.EnsureDtypeKwargs(dtype=dtype)) for dtype in ("float64", "float32")
+    )
     if exposure.percentiles is None:
-        return [v0_5.ZeroMeanUnitVarianceDescr(kwargs=v0_5.ZeroMeanUnitVarianceKwargs(axes=axes))]
+        moments = v0_5.ZeroMeanUnitVarianceDescr(kwargs=v0_5.ZeroMeanUnitVarianceKwargs(axes=axes))
+        return [double, moments, single]
     low, high = exposure.percentiles
     quantiles = v0_5.ScaleRangeKwargs(axes=axes, min_percentile=low, max_percentile=high)
     # the two become 0 and 1, and then -2 and 2, see `Exposure`
     four_wide = v0_5.ScaleLinearKwargs(gain=4.0, offset=-2.0)
-    return [v0_5.ScaleRangeDescr(kwargs=quantiles), v0_5.ScaleLinearDescr(kwargs=four_wide)]
+    return [double, v0_5.ScaleRangeDescr(kwargs=quantiles), v0_5.ScaleLinearDescr(kwargs=four_wide), single]
 
 
 def _normalisation_in_words(exposure: Exposure) -> str:
@@ -344,6 +369,7 @@ def _readme(model: Model, wrapped: BlockwiseUNet, bundle: str) -> str:
         card="\n\n".join(f"## {part}" for part in kept),
         limits="" if model.value_range is None else " between {:g} and {:g}".format(*model.value_range),
         normalisation=_normalisation_in_words(model.exposure),
+        measured=_MEASURED if model.exposure.of_the_image else "",
         channels=", ".join(channel_names(model.channels)),
         classes=" and ".join(model.decoding.channel_names),
         margin=wrapped.margin,

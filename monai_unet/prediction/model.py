@@ -57,7 +57,19 @@ class Model:
         """An image with the channels that the network takes; errors as `monai_unet.io.open_image` has them."""
         return open_image(path, self.channels, self.pages)
 
-    def normalised(self, images: torch.Tensor) -> torch.Tensor:
-        """Grey values of whole images, (B, C, *size), as the network takes them."""
-        volumes = images.numpy() if images.ndim == 5 else images[:, :, None].numpy()
-        return torch.from_numpy(np.stack([self.exposure.normalised(each) for each in volumes]).reshape(images.shape))
+    def normalised(self, images: torch.Tensor, measured: torch.Tensor | None = None) -> torch.Tensor:
+        """Grey values of whole images, (B, C, *size), as the network takes them.
+
+        Args:
+            images: as they are.
+            measured: the same images with more pixels around them, whose numbers count where an image is normalised by
+                itself; the images when left out.
+        """
+        scales = [self.exposure.of_array(_volume(each)) for each in (images if measured is None else measured)]
+        found = [scale.normalised(_volume(each)) for scale, each in zip(scales, images, strict=True)]
+        return torch.from_numpy(np.stack(found).reshape(images.shape))
+
+
+def _volume(image: torch.Tensor) -> np.ndarray:
+    """(C, D, H, W) of an image with or without sections."""
+    return (image if image.ndim == 4 else image[:, None]).numpy()

@@ -47,6 +47,18 @@ def test_the_package_says_what_a_user_has_to_know(description):
     assert list(description.outputs[0].axes[1].channel_names) == ["membrane", "inside"]
 
 
+@pytest.mark.parametrize(
+    ("percentiles", "steps"), [(None, ["zero_mean_unit_variance"]), ([1, 99.8], ["scale_range", "scale_linear"])]
+)
+def test_an_image_that_is_normalised_by_itself_is_so_in_the_package(bundle, photograph, tmp_path, percentiles, steps):
+    overrides = {**OVERRIDES, "normalise": "image", "percentiles": percentiles}
+    differences = export(bundle, "bioimageio", tmp_path / "model.zip", photograph, overrides)
+    assert max(each.largest for each in differences) < 1e-4
+    description = core.load_model_description(tmp_path / "model.zip")
+    found = [step.id for step in description.inputs[0].preprocessing]
+    assert [step for step in found if step != "ensure_dtype"] == steps
+
+
 def test_an_array_off_the_lattice_is_refused_rather_than_predicted_with_a_seam(package):
     with pytest.raises(ValueError, match="does not map to axes"):
         core.predict(model=package[0], inputs={"image": np.zeros((1, 1, 101, 87), np.float32)})
