@@ -10,7 +10,7 @@ from monai_unet.cli import main
 from monai_unet.metrics import isbi2012_scores, seg_score
 from monai_unet.transforms.instances import label_instances
 
-REFERENCE = Path(__file__).parents[1].parent / "shared" / "reference" / "isbi_metrics"
+REFERENCE = Path(__file__).parents[2].parent / "shared" / "reference" / "isbi_metrics"
 
 
 @pytest.fixture(autouse=True)
