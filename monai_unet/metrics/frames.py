@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from monai_unet.io import open_source, read_numbers, read_onto
+from monai_unet.io.sources import is_image_folder
 
 _TRUTH, _RESULT = re.compile(r"man_seg(\d+)\.tif"), re.compile(r"mask(\d+)\.tif")
 _TRUTH_OF_VOLUMES = re.compile(r"man_seg_(\d+)_(\d+)\.tif")
@@ -158,5 +159,5 @@ def _is_folder(stack: Stack) -> bool:
 
 
 def is_folder(path: str | os.PathLike[str]) -> bool:
-    """Whether there is a folder of frames; a Zarr is an image."""
-    return Path(path).is_dir() and Path(path).suffix.lower() != ".zarr"
+    """Whether there is a folder of frames; a Zarr, an N5 and a DICOM series are an image."""
+    return Path(path).is_dir() and not is_image_folder(Path(path))
