@@ -231,13 +231,26 @@ def _add_score(commands: argparse._SubParsersAction, common: argparse.ArgumentPa
         "score",
         help="compare a proposal with labels",
         description="Score a proposal against labels by the metrics of the ISBI 2012 challenge (isbi: labels not 0 "
-        "inside cells, probabilities) or by the Cell Tracking Challenge's SEG (seg: one integer per cell and per "
-        "object, or probabilities, whose parts above a threshold are the objects).",
+        "inside cells, probabilities), by the Cell Tracking Challenge's SEG (seg: one integer per cell and per "
+        "object, or probabilities, whose parts above a threshold are the objects), or by Dice and IoU of each class "
+        "(classes: a number or a colour per class, or probabilities, a channel per class).",
         parents=[common],
     )
-    score.add_argument("labels", metavar="LABELS", help="TIFF stack; for seg also a folder of man_segNNN.tif")
-    score.add_argument("proposal", metavar="PROPOSAL", help="TIFF stack; for seg also a folder of maskNNN.tif")
-    score.add_argument("--metric", choices=("isbi", "seg"), required=True)
+    score.add_argument(
+        "labels", metavar="LABELS", help="image file; for seg also a folder of man_segNNN.tif, for classes of any"
+    )
+    score.add_argument(
+        "proposal",
+        metavar="PROPOSAL",
+        help="image file; for seg also a folder of maskNNN.tif, for classes of NAME or NAME_label for each NAME",
+    )
+    score.add_argument("--metric", choices=("isbi", "seg", "classes"), required=True)
+    score.add_argument(
+        "--colours",
+        type=_knob("colours"),
+        metavar="NAME=R,G,B ...",
+        help='of labels in colour, as "background=0,0,0 tumour=255,0,0"; ignore=R,G,B is of unknown pixels',
+    )
     score.add_argument("--out", metavar="JSON", help="write the scores of every section, or cell, here too")
     isbi = score.add_argument_group("isbi")
     isbi.add_argument(
@@ -249,19 +262,34 @@ def _add_score(commands: argparse._SubParsersAction, common: argparse.ArgumentPa
     seg = score.add_argument_group("seg, for probabilities")
     seg.add_argument("--threshold", type=_knob("threshold"), help="foreground is above it (default 0.5)")
     seg.add_argument("--min-size", type=_knob("min_size"), metavar="N", help="drop objects of fewer pixels")
+    classes = score.add_argument_group("classes")
+    classes.add_argument("--classes", metavar="A,B,...", help="names, background first (default: those of --colours)")
+    classes.add_argument("--ignore-label", type=_knob("ignore_label"), metavar="N", help="value of unknown pixels")
     score.set_defaults(run=_score)
 
 
-def _score(args: argparse.Namespace) -> None:
-    from monai_unet.score import isbi_report, report_text, seg_report, write_report
+_OF_METRICS = {
+    "isbi": ("thresholds", "no_warping"),
+    "seg": ("threshold", "min_size"),
+    "classes": ("classes", "ignore_label"),
+}
 
-    for option, metric in (("thresholds", "isbi"), ("no_warping", "isbi"), ("threshold", "seg"), ("min_size", "seg")):
-        if getattr(args, option) is not None and metric != args.metric:
-            raise ValueError(f"--{option.replace('_', '-')} is for --metric {metric}, not for {args.metric}")
+
+def _score(args: argparse.Namespace) -> None:
+    from monai_unet.score import class_report, isbi_report, report_text, seg_report, write_report
+
+    for metric, options in _OF_METRICS.items():
+        for option in options:
+            if getattr(args, option) is not None and metric != args.metric:
+                raise ValueError(f"--{option.replace('_', '-')} is for --metric {metric}, not for {args.metric}")
+    files = args.labels, args.proposal
     if args.metric == "isbi":
-        report = isbi_report(args.labels, args.proposal, args.thresholds, warping=not args.no_warping)
+        report = isbi_report(*files, args.thresholds, warping=not args.no_warping, colours=args.colours)
+    elif args.metric == "seg":
+        report = seg_report(*files, args.threshold, args.min_size, args.colours)
     else:
-        report = seg_report(args.labels, args.proposal, args.threshold, args.min_size)
+        classes = args.classes.split(",") if args.classes else None
+        report = class_report(*files, classes, args.colours, args.ignore_label)
     print(report_text(report))
     if args.out:
         write_report(report, args.out)

@@ -115,6 +115,35 @@ def class_map(
     return np.where(known, labels, 0)
 
 
+def known_classes(
+    labels: np.ndarray,
+    classes: Sequence[str],
+    unknown: int | None,
+    path: str | Path,
+    background: int | None = None,
+    instances: bool = False,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The class of each pixel of a file, and whether it is known.
+
+    Args:
+        labels: whole numbers, any shape.
+        classes: see `check_values`.
+        unknown: the value of pixels that are not known; all are when None.
+        path: of the file, for messages.
+        background: see `mask_background`.
+        instances: see `check_values`.
+
+    Returns:
+        int64, 0 where it is not known, and bool, both of the same shape.
+
+    Raises:
+        ValueError: as `check_values`.
+    """
+    known = np.ones(labels.shape, bool) if unknown is None else labels != unknown
+    check_values(known_values(labels, unknown), instances, classes, path, background)
+    return class_map(labels, known, instances, len(classes), background), known
+
+
 def cells_of(labels: np.ndarray, classes: np.ndarray, instances: bool) -> np.ndarray:
     """The cells of one section, one number each: int32, (H, W).
 

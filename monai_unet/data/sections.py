@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from monai_unet.data.cached_sections import CachedSections
 from monai_unet.data.label_files import Colours, read_labels, unknown_value
-from monai_unet.data.labels import cells_of, check_values, class_map, known_values, mask_background
+from monai_unet.data.labels import cells_of, known_classes, known_values, mask_background
 from monai_unet.io import ONE_CHANNEL, Exposure, Pages, open_image, read_whole
 
 _BESIDE = 6  # pixels around a labelled cell that are known to be background, wherever it lies
@@ -61,11 +61,8 @@ def read_labelled_sections(
     """
     source = open_image(image, channels, pages)
     pixels, labels = read_whole(source), read_labels(label, source.info, colours)
-    ignore_label = unknown_value(ignore_label, colours)
-    known = np.ones(labels.shape, bool) if ignore_label is None else labels != ignore_label
     names = ("background", *(f"class {index}" for index in range(1, num_classes)))
-    check_values(known_values(labels, ignore_label), instances, names, label, background)
-    classes = class_map(labels, known, instances, num_classes, background)
+    classes, known = known_classes(labels, names, unknown_value(ignore_label, colours), label, background, instances)
     cells = np.stack([cells_of(*section, instances) for section in zip(labels, classes, strict=True)])
     ignore = ~known | (cells == 0) if partly_annotated else ~known
     if unknown_rim:

@@ -10,30 +10,34 @@ import numpy as np
 
 from monai_unet import report
 from monai_unet.io import written_aside
-from monai_unet.metrics.classes import scores_of_classes
+from monai_unet.metrics.classes import mean_score, scores_of_classes
 from monai_unet.networks import naming
 
 
-def class_results(names: Sequence[str], matrices: Sequence[np.ndarray]) -> dict[str, Any]:
-    """The fields of `report.Page` on classes.
+def class_rows(names: Sequence[str], matrices: Sequence[np.ndarray]) -> list[report.ClassRow]:
+    """Dice and IoU of each class, as the mean of its sections and over all pixels together.
 
     Args:
         names: of the classes.
         matrices: of each section, see `confusion_matrix`.
     """
     each, pooled = np.stack(matrices), np.sum(matrices, axis=0)
-    scores = {score: scores_of_classes(each, score) for score in ("dice", "iou")}
     of_all = {score: scores_of_classes(pooled, score) for score in ("dice", "iou")}
     rows = []
     for index, name in enumerate(names):
         values = {
-            "Dice, mean of sections": _mean(scores["dice"][:, index]),
-            "IoU, mean of sections": _mean(scores["iou"][:, index]),
+            "Dice, mean of sections": mean_score(each, "dice", [index]),
+            "IoU, mean of sections": mean_score(each, "iou", [index]),
             "Dice of all pixels": float(of_all["dice"][index]),
             "IoU of all pixels": float(of_all["iou"][index]),
         }
         rows.append(report.ClassRow(name, int(each[:, index].any(-1).sum()), values))
-    number = len(matrices)
+    return rows
+
+
+def class_results(names: Sequence[str], matrices: Sequence[np.ndarray]) -> dict[str, Any]:
+    """The fields of `report.Page` on classes; arguments as `class_rows` has them."""
+    rows, pooled, number = class_rows(names, matrices), np.sum(matrices, axis=0), len(matrices)
     title = "confusion matrix, shares of the true class"
     return {
         "classes": rows,
@@ -54,8 +58,3 @@ def write_class_results(folder: Path, names: Sequence[str], results: dict[str, A
     for name, text in texts.items():
         with naming(folder), written_aside(folder / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
-
-
-def _mean(values: np.ndarray) -> float:
-    there = values[~np.isnan(values)]
-    return float(there.mean()) if there.size else float("nan")

@@ -36,9 +36,25 @@ def read_onto(
         FileNotFoundError, ValueError: when a file cannot be read, its shape differs, or by the affines no pixel of one
             is exactly a pixel of the other; names both.
     """
-    stack, source = read_numbers(path, colours), open_source(path).info
+    return put_onto(read_numbers(path, colours), open_source(path).info, reference)
+
+
+def put_onto(stack: np.ndarray, source: ImageInfo, reference: str | os.PathLike[str] | ImageInfo) -> np.ndarray:
+    """The same for sections that have been read.
+
+    Args:
+        stack: (D, H, W).
+        source: of the file that they are of.
+        reference: see `read_onto`.
+
+    Returns:
+        (D, H, W), of the reference.
+
+    Raises:
+        ValueError: as `read_onto`.
+    """
     target = reference if isinstance(reference, ImageInfo) else open_source(reference).info
-    reference = target.path
+    path, reference = source.path, target.path
     if source.affine is not None and target.affine is not None:
         placed = _placed(stack, source, target)
         if placed is None:

@@ -19,7 +19,7 @@ from monai.transforms import SaveImaged
 from monai.utils import ImageMetaKey, MetaKeys, SpaceKeys, convert_data_type, ensure_tuple
 
 from monai_unet.io.atomic import written_aside
-from monai_unet.io.sources import ONE_CHANNEL, Pages, is_dicom, is_dicom_folder, open_image, open_source, split_inside
+from monai_unet.io.sources import ONE_CHANNEL, Pages, is_dicom, is_image_folder, open_image, open_source, split_inside
 from monai_unet.io.sources.nifti import NIFTI_UNITS
 from monai_unet.io.stack import READ_SUFFIXES, WRITTEN_BY, read_whole, stem
 
@@ -81,7 +81,7 @@ class StackReader(ImageReader):
 def _is_known(name: PathLike) -> bool:
     path = Path(name)
     is_known = is_supported_format(name, [suffix[1:] for suffix in READ_SUFFIXES]) or bool(split_inside(path)[1])
-    return is_known or is_dicom_folder(path) or is_dicom(path)
+    return is_known or is_image_folder(path) or is_dicom(path)
 
 
 class TiffWriter(ImageWriter):
@@ -173,13 +173,14 @@ class SaveSectionsd(SaveImaged):
         keys: of the results.
         output_ext: of all results, ".tif", ".nii" or ".nii.gz"; when left out, ".nii.gz" of images with an affine, and
             ".tif" of others.
-        options: of `SaveImaged`.
+        options: of `SaveImaged`; results are named after their images, `image_name`, unless a formatter is given.
 
     Raises:
         ValueError: for another ending.
     """
 
     def __init__(self, keys: KeysCollection, output_ext: str | None = None, **options: Any) -> None:
+        options = {"output_name_formatter": image_name, **options}
         endings = (".tif", ".nii.gz") if output_ext is None else (output_ext,)
         if not set(endings) <= set(_WRITERS):
             raise ValueError(f"output_ext {output_ext!r}: one of {', '.join(_WRITERS)}")
@@ -209,6 +210,11 @@ _WRITERS: dict[str, type[ImageWriter]] = {
 }
 
 
+def image_name(meta_dict: Mapping, saver: Any) -> dict[str, Any]:
+    """Name of a result for MONAI's `SaveImage(output_name_formatter=...)`: that of its image, see `stem`."""
+    return _named(stem(str(meta_dict[ImageMetaKey.FILENAME_OR_OBJ])))
+
+
 def challenge_name(meta_dict: Mapping, saver: Any) -> dict[str, Any]:
     """Name of a result for MONAI's `SaveImage(output_name_formatter=...)`: `t012.tif` gives `mask012.tif`.
 
@@ -216,6 +222,9 @@ def challenge_name(meta_dict: Mapping, saver: Any) -> dict[str, Any]:
     """
     name = stem(str(meta_dict[ImageMetaKey.FILENAME_OR_OBJ]))
     frame = re.fullmatch(r"t(\d{3,})", name)
-    result = f"mask{frame[1]}" if frame else f"{name}_instances"
+    return _named(f"mask{frame[1]}" if frame else f"{name}_instances")
+
+
+def _named(result: str) -> dict[str, Any]:
     # MONAI takes what follows the last point for an ending and drops it, so it gets one
     return {"subject": f"{result}.tif", "idx": None}

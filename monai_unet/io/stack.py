@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from monai_unet.io.sources import (
+    FOLDER_SUFFIXES,
     ONE_CHANNEL,
     PICTURE_SUFFIXES,
     ImageInfo,
@@ -22,7 +23,7 @@ from monai_unet.io.sources import (
     common_part,
     in_files,
     is_dicom,
-    is_dicom_folder,
+    is_image_folder,
     is_unsure,
     open_image,
     open_source,
@@ -40,9 +41,10 @@ logger = logging.getLogger(__name__)
 READ_SUFFIXES = (
     *(".tif", ".tiff", ".nii", ".nii.gz", ".png", ".mha", ".mhd", ".nrrd", ".dcm", ".dicom", ".jpg", ".jpeg", ".bmp"),
     *(".h5", ".hdf5", ".czi", ".nd2", ".lif"),  # with the extra `formats`
+    *FOLDER_SUFFIXES,
 )
 _COMPANIONS = (".raw", ".zraw")  # the pixels of an .mhd
-_SUFFIX = re.compile(f"({'|'.join(re.escape(each) for each in READ_SUFFIXES)})$", re.IGNORECASE)
+_SUFFIX = re.compile(rf"(\.ome(?=\.(tiff?|zarr)$))?({'|'.join(map(re.escape, READ_SUFFIXES))})$", re.IGNORECASE)
 
 
 def read_stack(path: str | os.PathLike[str]) -> np.ndarray:
@@ -144,7 +146,7 @@ def image_files(
 ) -> list[str]:
     """The image files of a folder in the order of their names, or the one file that was named.
 
-    A folder of DICOM files is one image, whether it is named or lies in the folder.
+    A Zarr, an N5 and a folder of DICOM files are one image each, whether they are named or lie in the folder.
 
     Args:
         path: the folder or file.
@@ -157,7 +159,7 @@ def image_files(
         ValueError: when results would overwrite each other, or a file that is not one of them.
     """
     path = Path(path)
-    if path.is_file() or split_inside(path)[1] or is_dicom_folder(path):
+    if path.is_file() or split_inside(path)[1] or is_image_folder(path):
         return [str(path)]
     if not path.is_dir():
         raise FileNotFoundError(f"{path} does not exist; expected an image file or a folder of images")
@@ -212,7 +214,11 @@ def _is_result(path: str) -> bool:
     import nibabel
     import tifffile
 
+    from monai_unet.io.zarr_store import recorded
+
     try:
+        if path.lower().endswith(".zarr"):
+            return recorded(Path(path)) is not None
         if path.lower().endswith((".tif", ".tiff")):
             with tifffile.TiffFile(path) as tiff:
                 return bool(tiff.pages.first.software == WRITTEN_BY)
@@ -226,13 +232,13 @@ def list_images(folder: Path) -> list[str]:
     """The image files of a folder in the order of their names, several of one stem included; says what is left out."""
     # a name that starts with a point is not an image: macOS leaves such files, and so do runs that are killed
     there = [each for each in folder.iterdir() if not each.name.startswith(".")]
-    series = [each.name for each in there if is_dicom_folder(each)]
+    folders = [each.name for each in there if is_image_folder(each)]
     names = [each.name for each in there if each.is_file()]
     images = [name for name in names if name.lower().endswith(READ_SUFFIXES) or is_dicom(folder / name)]
     others = sorted(name for name in set(names) - set(images) if not name.lower().endswith(_COMPANIONS))
     if others:
         _say_left_out(str(folder), tuple(others))
-    return sorted(str(folder / name) for name in (*images, *series))
+    return sorted(str(folder / name) for name in (*images, *folders))
 
 
 @cache  # once for a folder, however often it is listed
@@ -250,7 +256,7 @@ def _say_no_channel(folder: str, names: tuple[str, ...]) -> None:
 
 
 def stem(path: str | Path) -> str:
-    """Name of an image file without its folder and its ending; `.nii.gz` is one ending."""
+    """Name of an image file without its folder and its ending; `.nii.gz` and `.ome.tif` are one ending."""
     return _SUFFIX.sub("", Path(path).name)
 
 

@@ -50,7 +50,7 @@ class PredictionStore:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        ours = _recorded(self.path)
+        ours = recorded(self.path)
         if ours is None:
             raise ValueError(f"{self.path} is not the store of a prediction by monai-unet")
         self.settings: dict[str, Any] = ours["settings"]
@@ -95,13 +95,13 @@ class PredictionStore:
 
     def keep_scale(self, scale: Mapping[str, Any]) -> None:
         """Record the numbers that normalise the image, for every chunk and every run that goes on."""
-        self._group().update_attributes({_OURS: {**(_recorded(self.path) or {}), "scale": dict(scale)}})
+        self._group().update_attributes({_OURS: {**(recorded(self.path) or {}), "scale": dict(scale)}})
         self.scale = dict(scale)
 
     @property
     def is_complete(self) -> bool:
         """Whether `finish` has ended."""
-        return bool((_recorded(self.path) or {}).get("complete"))
+        return bool((recorded(self.path) or {}).get("complete"))
 
     def finish(self) -> None:
         """Make the smaller levels, and mark the store as complete.
@@ -131,7 +131,7 @@ class PredictionStore:
             steps = self._halved(shape, factors[-1])
         for partial in self.path.rglob("*.partial"):  # what a killed run was about to write
             partial.unlink(missing_ok=True)
-        ours = {**(_recorded(self.path) or {}), "complete": True}
+        ours = {**(recorded(self.path) or {}), "complete": True}
         group.update_attributes({_OURS: ours, **self._multiscales(group, factors)})
 
     def _group(self) -> Any:
@@ -284,16 +284,16 @@ def create_or_open(
     if not os.path.lexists(path):
         with _named_errors(path):
             _create(zarr, path, ours)
-    recorded = _recorded(path)
-    if recorded is None:
+    known = recorded(path)
+    if known is None:
         raise FileExistsError(
             f"{path} exists and is not a prediction by monai-unet; it was left alone: choose another name"
         )
     differing = [
-        f"{name} is {_json(recorded[part].get(name))} there and {_json(ours[part].get(name))} now"
+        f"{name} is {_json(known[part].get(name))} there and {_json(ours[part].get(name))} now"
         for part in ("settings", "layout")
-        for name in sorted({*recorded[part], *ours[part]})
-        if recorded[part].get(name) != ours[part].get(name)
+        for name in sorted({*known[part], *ours[part]})
+        if known[part].get(name) != ours[part].get(name)
     ]
     if differing:
         raise ValueError(
@@ -417,7 +417,7 @@ def mean(values: np.ndarray, steps: Sequence[int]) -> np.ndarray:
     return (np.rint(means) if values.dtype.kind in "ui" else means).astype(values.dtype)
 
 
-def _recorded(path: Path) -> dict[str, Any] | None:
+def recorded(path: Path) -> dict[str, Any] | None:
     """What we wrote into the attributes of the group at `path`; None when it is not one of ours."""
     for name, key in (("zarr.json", "attributes"), (".zattrs", None)):
         try:

@@ -57,6 +57,26 @@ def scores_of_classes(matrix: np.ndarray, score: str = "dice") -> np.ndarray:
     return _score(right, matrix.sum(-1), matrix.sum(-2), score)
 
 
+def mean_score(matrices: np.ndarray, score: str = "dice", classes: Sequence[int] | None = None) -> float:
+    """The mean over sections of the mean over classes, each without what is not a number, as `ClassScoreMetric` has it.
+
+    Args:
+        matrices: of the sections, (sections, C, C), see `confusion_matrix`.
+        score: see `scores_of_classes`.
+        classes: that count; all but the first when left out.
+
+    Returns:
+        NaN where no class occurs.
+    """
+    chosen = slice(1, None) if classes is None else list(classes)
+    return _mean([_mean(row) for row in scores_of_classes(matrices, score)[:, chosen]])
+
+
+def _mean(values: Sequence[float] | np.ndarray) -> float:
+    there = np.asarray(values)[~np.isnan(values)]
+    return float(there.mean()) if there.size else float("nan")
+
+
 def _score(both: np.ndarray, truth: np.ndarray, prediction: np.ndarray, score: str) -> np.ndarray:
     both, total = both.astype(np.float64), (truth + prediction).astype(np.float64)
     upper, lower = (2 * both, total) if score == "dice" else (both, total - both)

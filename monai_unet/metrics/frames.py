@@ -4,33 +4,41 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from monai_unet.io import open_source, read_onto, read_stack
+from monai_unet.io import open_source, read_numbers, read_onto
+from monai_unet.io.sources import is_image_folder
 
 _TRUTH, _RESULT = re.compile(r"man_seg(\d+)\.tif"), re.compile(r"mask(\d+)\.tif")
 _TRUTH_OF_VOLUMES = re.compile(r"man_seg_(\d+)_(\d+)\.tif")
 
 
 Stack = np.ndarray | str | os.PathLike[str]
+Colours = Mapping[str, Sequence[int]]
 
 
-def as_arrays(labels: Stack, proposal: Stack) -> tuple[np.ndarray, np.ndarray]:
+def as_arrays(labels: Stack, proposal: Stack, colours: Colours | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Both as arrays; files are read as by all commands, a proposal on the grid of its labels, see `read_onto`.
+
+    Args:
+        labels: an array, or the path of a file.
+        proposal: the same.
+        colours: of files in colour, which become numbers of classes, see `read_numbers`.
 
     Returns:
         Labels and proposal, (D, H, W), or (H, W) of a file with one section; an array as it is.
 
     Raises:
         FileNotFoundError: when there is no such file.
-        ValueError: when one cannot be read, holds colours, or they lie elsewhere in space; names the file.
+        ValueError: when one cannot be read, has colours that are not named, or they lie elsewhere in space; names the
+            file.
     """
-    arrays = as_array(labels), as_array(proposal)
+    arrays = as_array(labels, colours), as_array(proposal, colours)
     if _has_place(labels) and _has_place(proposal):
-        return arrays[0], _sections_of(read_onto(proposal, labels))  # type: ignore[arg-type]
+        return arrays[0], _sections_of(read_onto(proposal, labels, colours))  # type: ignore[arg-type]
     return arrays
 
 
@@ -38,28 +46,33 @@ def _has_place(stack: Stack) -> bool:
     return isinstance(stack, str | os.PathLike) and open_source(stack).info.affine is not None
 
 
-def as_array(stack: Stack) -> np.ndarray:
+def as_array(stack: Stack, colours: Colours | None = None) -> np.ndarray:
     """The array, or the sections of the file; errors as `as_arrays` has them."""
     if not isinstance(stack, str | os.PathLike):
         return np.asarray(stack)
     source = open_source(stack)
     depth, height, width = source.info.shape
-    if depth == 1 < source.info.channels and source.info.channels_in == "pages":  # ImageJ may call sections so
+    if (
+        colours is None and depth == 1 < source.info.channels and source.info.channels_in == "pages"
+    ):  # ImageJ may call sections so
         return source.read((slice(0, 1), slice(0, height), slice(0, width)))[:, 0]
-    return _sections_of(read_stack(stack))
+    return _sections_of(read_numbers(stack, colours))
 
 
 def _sections_of(stack: np.ndarray) -> np.ndarray:
     return stack[0] if len(stack) == 1 else stack
 
 
-def sections(labels: Stack, proposal: Stack) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+def sections(
+    labels: Stack, proposal: Stack, colours: Colours | None = None
+) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """The sections of both, in order; of folders the frames that have labels, read one at a time.
 
     Args:
         labels: shape (H, W) or (D, H, W), sections first; the path of an image file; or a folder, see
             `challenge_files`.
         proposal: the same form, same shape.
+        colours: see `as_arrays`.
 
     Yields:
         What the section is called, its number from 0 on or that of the frame as the file has it ("007"); its labels and
@@ -72,7 +85,7 @@ def sections(labels: Stack, proposal: Stack) -> Iterator[tuple[str, np.ndarray, 
     """
     if _is_folder(labels) and _is_folder(proposal):
         for name, label_file, proposal_file in challenge_files(labels, proposal):  # type: ignore[arg-type]
-            frame = as_arrays(label_file, proposal_file)
+            frame = as_arrays(label_file, proposal_file, colours)
             if frame[0].ndim != 2 or frame[0].shape != frame[1].shape:
                 raise ValueError(
                     f"{label_file} has the shape {frame[0].shape} and {proposal_file} {frame[1].shape}: "
@@ -85,7 +98,7 @@ def sections(labels: Stack, proposal: Stack) -> Iterator[tuple[str, np.ndarray, 
             raise ValueError(
                 f"only the {name}, {one}, are a folder: labels and proposal must both be folders, or neither"
             )
-    labels, proposal = as_arrays(labels, proposal)
+    labels, proposal = as_arrays(labels, proposal, colours)
     if labels.shape != proposal.shape or labels.ndim not in (2, 3):
         raise ValueError(
             f"labels of shape {labels.shape} and a proposal of shape {proposal.shape}: "
@@ -146,5 +159,5 @@ def _is_folder(stack: Stack) -> bool:
 
 
 def is_folder(path: str | os.PathLike[str]) -> bool:
-    """Whether there is a folder of frames; a Zarr is an image."""
-    return Path(path).is_dir() and Path(path).suffix.lower() != ".zarr"
+    """Whether there is a folder of frames; a Zarr, an N5 and a DICOM series are an image."""
+    return Path(path).is_dir() and not is_image_folder(Path(path))

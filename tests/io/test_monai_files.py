@@ -130,7 +130,13 @@ def result_of(name, tmp_path, **options):
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"), [("a.nii.gz", "a_label.nii.gz"), ("a.nii", "a_label.nii.gz"), ("a.tif", "a_label.tif")]
+    ("name", "expected"),
+    [
+        ("a.nii.gz", "a_label.nii.gz"),
+        ("a.nii", "a_label.nii.gz"),
+        ("a.tif", "a_label.tif"),
+        ("a.b.ome.tif", "a.b_label.tif"),
+    ],
 )
 def test_results_of_nifti_are_nifti_and_of_others_tiff(tmp_path, name, expected):
     assert result_of(name, tmp_path) == expected

@@ -4,7 +4,7 @@ import nibabel
 import numpy as np
 import pytest
 import tifffile
-from image_files import write_series
+from image_files import write_n5, write_series
 from PIL import Image
 from skimage.io import imsave
 
@@ -185,6 +185,13 @@ def test_results_elsewhere_change_nothing(tmp_path):
     assert len(image_files(tmp_path, results_in=tmp_path / "out")) == 2
 
 
+def test_a_zarr_of_an_earlier_prediction_is_no_image(tmp_path):
+    write(tmp_path / "a.tif", STACK)
+    (tmp_path / "a_label.ome.zarr").mkdir()
+    (tmp_path / "a_label.ome.zarr" / "zarr.json").write_text('{"attributes": {"monai_unet": {}}}')
+    assert image_files(tmp_path, tmp_path) == [str(tmp_path / "a.tif")]
+
+
 def test_a_file_that_a_result_would_replace_is_named(tmp_path):
     for name in ("a.tif", "a_label.tif"):
         tifffile.imwrite(tmp_path / name, np.zeros((3, 4), np.uint8))
@@ -213,6 +220,26 @@ def test_a_folder_of_dicom_files_is_one_image_wherever_it_is_named(tmp_path):
     (tmp_path / "others").mkdir()
     assert image_files(tmp_path / "scan") == [str(tmp_path / "scan")]
     assert image_files(tmp_path) == [str(tmp_path / "a.tif"), str(tmp_path / "scan")]
+
+
+def test_a_zarr_and_an_n5_in_a_folder_are_images(tmp_path):
+    zarr = pytest.importorskip("zarr", reason="needs the extra `large`")
+    (tmp_path / "in").mkdir()
+    write(tmp_path / "in" / "a.tif", STACK)
+    zarr.create_array(tmp_path / "in" / "b.ome.zarr", data=STACK)
+    write_n5(tmp_path / "in" / "c.n5", STACK)
+    assert [Path(file).name for file in image_files(tmp_path / "in")] == ["a.tif", "b.ome.zarr", "c.n5"]
+    assert image_files(tmp_path / "in" / "b.ome.zarr") == [str(tmp_path / "in" / "b.ome.zarr")]
+    assert [stem(file) for file in image_files(tmp_path / "in")] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("name", ["a.b.ome.tif", "a.b.OME.TIFF", "a.b.ome.zarr", "a.b.tif", "a.b.nii.gz"])
+def test_ome_belongs_to_the_ending_of_a_tiff_or_zarr(name):
+    assert stem(name) == "a.b"
+
+
+def test_ome_belongs_to_the_name_of_other_files():
+    assert stem("a.ome.png") == "a.ome"
 
 
 def test_an_image_in_a_file_of_several_is_named_like_a_file(tmp_path):

@@ -12,13 +12,21 @@ from monai_unet.io.sources.channels import (
     is_unsure,
     parse_channels,
 )
-from monai_unet.io.sources.dicom import is_dicom, is_dicom_folder
+from monai_unet.io.sources.dicom import is_dicom
 from monai_unet.io.sources.inside import split_inside
-from monai_unet.io.sources.open import SOURCE_SUFFIXES, check_file, open_image, open_source
+from monai_unet.io.sources.open import (
+    FOLDER_SUFFIXES,
+    SOURCE_SUFFIXES,
+    check_file,
+    is_image_folder,
+    open_image,
+    open_source,
+)
 from monai_unet.io.sources.picture import PICTURE_SUFFIXES
 
 __all__ = [
     "COLOURS",
+    "FOLDER_SUFFIXES",
     "METRES",
     "ONE_CHANNEL",
     "PICTURE_SUFFIXES",
@@ -34,7 +42,7 @@ __all__ = [
     "files_of",
     "in_files",
     "is_dicom",
-    "is_dicom_folder",
+    "is_image_folder",
     "is_unsure",
     "open_image",
     "open_source",

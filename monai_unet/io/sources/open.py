@@ -46,7 +46,7 @@ _READERS = {
     ".jpeg": ("picture", "PictureSource"),
     ".bmp": ("picture", "PictureSource"),
 }
-_FOLDERS = (".zarr", ".n5")
+FOLDER_SUFFIXES = (".zarr", ".n5")
 SOURCE_SUFFIXES = tuple(_READERS)
 
 
@@ -158,13 +158,21 @@ def _source_type(path: Path) -> type[ImageSource]:
             )
     else:
         name = path.name.lower()
-        suffix = next((each for each in SOURCE_SUFFIXES if each not in _FOLDERS and name.endswith(each)), None)
+        suffix = next((each for each in SOURCE_SUFFIXES if each not in FOLDER_SUFFIXES and name.endswith(each)), None)
         if suffix is None and is_dicom(path):
             suffix = ".dcm"
         if suffix is None:
             raise ValueError(f"{path}: unknown type; expected {', '.join(SOURCE_SUFFIXES)}")
     module, reader = _READERS[suffix]
     return getattr(importlib.import_module(f"monai_unet.io.sources.{module}"), reader)
+
+
+def is_image_folder(path: Path) -> bool:
+    """Whether a folder is one image: a Zarr, an N5, or the files of a DICOM series."""
+    try:
+        return path.is_dir() and _folder_suffix(path) is not None
+    except PermissionError:
+        return False
 
 
 def _folder_suffix(path: Path) -> str | None:

@@ -5,12 +5,13 @@ import nibabel
 import numpy as np
 import pytest
 import tifffile
+from image_files import write_n5
 
 from monai_unet.cli import main
 from monai_unet.metrics import isbi2012_scores, seg_score
 from monai_unet.transforms.instances import label_instances
 
-REFERENCE = Path(__file__).parents[1].parent / "shared" / "reference" / "isbi_metrics"
+REFERENCE = Path(__file__).parents[2].parent / "shared" / "reference" / "isbi_metrics"
 
 
 @pytest.fixture(autouse=True)
@@ -268,6 +269,12 @@ def test_labels_in_colour_are_refused(capsys, cells):
     tifffile.imwrite("labels.tif", np.stack([cells[0][0].astype(np.uint8)] * 3, -1), photometric="rgb")
     error = fails(capsys, "labels.tif", write("objects.tif", cells[1][0]), "--metric", "seg")
     assert "labels.tif has 3 channels, sections of (1, 10, 14); expected one number per pixel" in error
+
+
+def test_an_n5_is_an_image_and_no_folder_of_frames(capsys, cells, tmp_path):
+    write_n5(tmp_path / "labels.n5", cells[0])
+    code, out, _ = run(capsys, "labels.n5", write("objects.tif", cells[1]), "--metric", "seg")
+    assert (code, words_of_line(out, "SEG")[1]) == (0, f"{seg_score(*cells).seg:.6f}")
 
 
 def test_white_as_zero_is_refused(capsys, maps):

@@ -1,16 +1,18 @@
-"""Score a proposal in files against labels in files: a report, as numbers for JSON and as text for people."""
+"""The challenges' scores of a proposal in files against labels in files."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from skimage.measure import label as connected_parts
 
-from monai_unet.io import written_aside
+from monai_unet.colours import UNKNOWN, Colour, class_names, parse_colours
+from monai_unet.data.label_files import unknown_value
+from monai_unet.data.labels import cells_of, known_classes, whole_labels
+from monai_unet.io import is_coloured
 from monai_unet.metrics.frames import as_arrays, is_folder, sections
 from monai_unet.metrics.isbi2012 import THRESHOLDS, checked_probabilities, isbi2012_scores
 from monai_unet.metrics.overlaps import checked_ids
@@ -22,7 +24,11 @@ Report = dict[str, Any]
 
 
 def isbi_report(
-    labels: str | Path, proposal: str | Path, thresholds: Sequence[float] | None = None, warping: bool = True
+    labels: str | Path,
+    proposal: str | Path,
+    thresholds: Sequence[float] | None = None,
+    warping: bool = True,
+    colours: str | None = None,
 ) -> Report:
     """The scores of the ISBI 2012 challenge for two stacks.
 
@@ -31,6 +37,7 @@ def isbi_report(
         proposal: probability of "inside", floating point; the same.
         thresholds: the organisers' ten when None.
         warping: False leaves out the two warping scores, which need numba.
+        colours: of labels in colour, see `parse_colours`; the first one is outside.
 
     Returns:
         What `json.dumps` takes: `metric`, `labels`, `proposal`, `thresholds`, and `scores`, by name: `value`,
@@ -45,7 +52,10 @@ def isbi_report(
     for path in (labels, proposal):
         if is_folder(path):
             raise ValueError(f"{path} is a folder; the metric isbi takes two stacks, such as TIFF files")
-    stacks = as_arrays(labels, proposal)
+    named = _colours(colours)
+    if UNKNOWN in named:
+        raise ValueError(f"colours {colours!r}: the metric isbi counts every pixel, so none can be {UNKNOWN}")
+    stacks = as_arrays(labels, proposal, named or None)
     try:
         scores = isbi2012_scores(*stacks, thresholds, warping)
     except TypeError as error:
@@ -73,7 +83,11 @@ def isbi_report(
 
 
 def seg_report(
-    labels: str | Path, proposal: str | Path, threshold: float | None = None, min_size: int | None = None
+    labels: str | Path,
+    proposal: str | Path,
+    threshold: float | None = None,
+    min_size: int | None = None,
+    colours: str | None = None,
 ) -> Report:
     """SEG, the Cell Tracking Challenge's score, for two stacks or two folders of its frames.
 
@@ -83,6 +97,8 @@ def seg_report(
             of `maskNNN.tif`.
         threshold: for probabilities: a pixel is foreground above it, and an object a 4-connected part; 0.5 when None.
         min_size: for probabilities: objects of fewer pixels are dropped; 0 when None.
+        colours: of labels in colour, see `parse_colours`: a cell is a 4-connected part of one class, as in training. A
+            proposal may be in colour too.
 
     Returns:
         What `json.dumps` takes: `metric`, `labels`, `proposal`, `threshold` and `min_size` (None for integers), `seg`,
@@ -93,10 +109,18 @@ def seg_report(
         FileNotFoundError: when a file is missing, or the mask for a frame that has labels.
         ValueError: when files cannot be read, or cannot be compared; it names them.
     """
-    names, truths, masks = zip(*_sections(labels, proposal), strict=True)
-    truths = [_ids(f"labels {labels}, section {name}", truth) for name, truth in zip(names, truths, strict=True)]
-    _refuse_masks(f"labels {labels}", truths)
-    where = [f"proposal {proposal}, section {name}" for name in names]
+    named = _colours(colours)
+    names, truths, masks = zip(*_sections(labels, proposal, named or None), strict=True)
+    of_labels, where = (
+        [f"{what}, section {name}" for name in names] for what in (f"labels {labels}", f"proposal {proposal}")
+    )
+    if named:
+        truths = [_parts(*section, named) for section in zip(of_labels, truths, strict=True)]
+    else:
+        truths = [_ids(*section) for section in zip(of_labels, truths, strict=True)]
+        _refuse_masks(f"labels {labels}", truths)
+    if named and not is_folder(proposal) and is_coloured(proposal):
+        masks = [_parts(*section, named) for section in zip(where, masks, strict=True)]
     if any(mask.dtype.kind == "f" for mask in masks):
         threshold, min_size = 0.5 if threshold is None else threshold, min_size or 0
         if not 0 <= threshold <= 1:
@@ -134,61 +158,23 @@ def seg_report(
     }
 
 
-def report_text(report: Report) -> str:
-    """The report as aligned tables: the scores, then each section."""
-    return _isbi_text(report) if report["metric"] == "isbi" else _seg_text(report)
+def _colours(text: str | None) -> dict[str, Colour]:
+    return {} if text is None else parse_colours(text)
 
 
-def write_report(report: Report, path: str | Path) -> None:
-    """The report as a JSON file, written aside and renamed."""
-    with written_aside(path) as temporary:
-        temporary.write_text(json.dumps(report, indent=2) + "\n")
+def _parts(where: str, numbers: np.ndarray, colours: Mapping[str, Colour]) -> np.ndarray:
+    """The cells of a section of classes, as the data set of a training has them."""
+    numbers = whole_labels(numbers, where)
+    classes, _ = known_classes(numbers, class_names(colours), unknown_value(None, colours), where, background=0)
+    return cells_of(numbers, classes, instances=False)
 
 
-def _isbi_text(report: Report) -> str:
-    scores = report["scores"]
-    rows = [("score", "value", "threshold", "sections", "best")]
-    for name, score in scores.items():
-        at = f"{score['best_threshold']:g}"
-        rows.append((name, f"{score['value']:.6f}", at, score["over_sections"], str(score["best"])))
-    words = [name.split("_") for name in scores]  # one below the other, or a row would not fit a terminal
-    height = max(map(len, words))
-    heads = [[""] * (height - len(name)) + name for name in [["section"], *words]]
-    per_section = [tuple(head[line] for head in heads) for line in range(height)]
-    columns = [score["per_section"] for score in scores.values()]
-    per_section += [
-        (str(section), *(f"{value:.6f}" for value in values))
-        for section, values in enumerate(zip(*columns, strict=True))
-    ]
-    return f"{_aligned(rows)}\n\n{_aligned(per_section)}"
-
-
-def _seg_text(report: Report) -> str:
-    rows = [("section", "SEG", "cells", "matched", "objects")]
-    total = {**report, "section": "all", "num_objects": sum(of["num_objects"] for of in report["sections"])}
-    for of in (*report["sections"], total):
-        counts = (str(of[name]) for name in ("num_cells", "num_matched", "num_objects"))
-        rows.append((of["section"], f"{of['seg']:.6f}" if of["num_cells"] else "-", *counts))
-    how = ""
-    if report["threshold"] is not None:
-        how = f"\nobjects: parts above {report['threshold']:g}, of {report['min_size']} pixels or more"
-    return f"SEG {report['seg']:.6f}{how}\n\n{_aligned(rows)}"
-
-
-def _aligned(rows: Sequence[tuple[str, ...]]) -> str:
-    """Lines with the first column to the left, the others to the right."""
-    first, *others = (max(map(len, column)) for column in zip(*rows, strict=True))
-    lines = []
-    for name, *cells in rows:
-        padded = [cell.rjust(width) for cell, width in zip(cells, others, strict=True)]
-        lines.append("  ".join([name.ljust(first), *padded]).rstrip())
-    return "\n".join(lines)
-
-
-def _sections(labels: str | Path, proposal: str | Path) -> list[tuple[str, np.ndarray, np.ndarray]]:
+def _sections(
+    labels: str | Path, proposal: str | Path, colours: Mapping[str, Colour] | None
+) -> list[tuple[str, np.ndarray, np.ndarray]]:
     if is_folder(labels) or is_folder(proposal):
-        return list(sections(labels, proposal))  # errors name the files
-    stacks = as_arrays(labels, proposal)
+        return list(sections(labels, proposal, colours))  # errors name the files
+    stacks = as_arrays(labels, proposal, colours)
     try:
         return list(sections(*stacks))
     except ValueError as error:
