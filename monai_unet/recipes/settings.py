@@ -20,7 +20,10 @@ PAPER_TILE = 388
 NOT_GIVEN = "not given"
 ITERATIONS = 3000  # of a run; the shipped bundles have some 2400 to 10000
 _BITS = {"uint8": (8,), "uint16": (16, 14, 12, 10, 8)}
-_WIDER, _APART = 1.75, 0.5  # of the contrast of an image; sections of one recording stay below 1.6 and 0.25
+# How much stronger one image's contrast may be than another's, and how far apart their brightness, in contrasts. Images
+# of one camera stay below 2 and 0.4 however many cells they show, and at half and twice the gain that a network was
+# trained at, it is better than one that normalises image by image (benchmarks/results/exposure_cpu_2026-11.md).
+_WIDER, _APART = 3.0, 2.0
 _LOOKS = 60  # validations a run
 
 

@@ -167,7 +167,7 @@ def test_validation_sections_of_a_file_that_also_trains_are_no_new_image(section
     assert ("share a file with training sections" in validation.because) == shared
 
 
-WIDE, NARROW, BRIGHT = (50.0, 150.0), (80.0, 120.0), (150.0, 250.0)
+WIDE, NARROW, BRIGHT = (50.0, 150.0), (85.0, 115.0), (300.0, 400.0)
 
 
 @pytest.mark.parametrize(
