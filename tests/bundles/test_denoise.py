@@ -49,7 +49,7 @@ def test_training_on_pairs_takes_noise_away(data, tmp_path):
     assert state.best_metric > before + 1
 
 
-@pytest.mark.parametrize("targets", ["noise2void", "noise2noise"])
+@pytest.mark.parametrize("targets", ["noise2void", "noise2noise", "recorrupted"])
 def test_training_without_targets_runs_on_images_alone(data, tmp_path, targets):
     state = train(data / "images", tmp_path, targets)
     assert np.isfinite(state.metrics["psnr"])
