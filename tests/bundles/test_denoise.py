@@ -102,13 +102,6 @@ def test_what_a_restored_image_does_not_have_is_refused(predicted, wrong):
         predicted(**wrong)
 
 
-def test_it_is_not_exported_as_if_it_gave_classes(trained, tmp_path):
-    from monai_unet.export.export import export
-
-    with pytest.raises(ValueError, match="restores images"):
-        export(BUNDLE, "torchscript", tmp_path / "a.ts", overrides={"features": [4, 6], "ckpt_dir": str(trained)})
-
-
 def test_a_bundle_for_own_pairs_trains(data, tmp_path):
     from monai_unet.recipes.create_restoration import new_restoration
 
