@@ -29,8 +29,8 @@ def read_restoration_sections(
         image: as `read_image` reads it.
         target: of pairs, a file of the same shape.
         targets: "pairs"; "noise2void", where a section is its own target, to be seen at hidden pixels alone, see
-            `RandMaskPixelsd`; "noise2noise", where a neighbouring section at the same place is the target, each with
-            each of its one or two neighbours.
+            `RandMaskPixelsd`; "recorrupted", where it is split in two, see `RandRecorruptd`; "noise2noise", where a
+            neighbouring section at the same place is the target, each with each of its one or two neighbours.
         sections: those to use, counted from 0; a neighbour is one of them too. All when left out.
         channels: of the image, see `monai_unet.io.open_image`.
         pages: of the image, see `monai_unet.io.open_image`.

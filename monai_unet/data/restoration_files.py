@@ -8,7 +8,7 @@ from typing import Any
 from monai_unet.data.labelled_files import pair_by_name
 from monai_unet.io.stack import list_images, stem
 
-TARGETS = ("pairs", "noise2void", "noise2noise")
+TARGETS = ("pairs", "noise2void", "noise2noise", "recorrupted")
 
 
 def restoration_files(dataset_dir: str | Path, targets: str = "pairs") -> list[dict[str, Any]]:
@@ -17,7 +17,7 @@ def restoration_files(dataset_dir: str | Path, targets: str = "pairs") -> list[d
     Args:
         dataset_dir: a folder with `images/NAME.EXT`, and with pairs `targets/NAME.EXT`; without pairs the images may
             lie in the folder itself.
-        targets: "pairs"; or "noise2void" or "noise2noise", which need none, see `RestorationDataset`.
+        targets: "pairs"; or "noise2void", "noise2noise" or "recorrupted", which need none, see `RestorationDataset`.
 
     Returns:
         A dictionary per image: `image`, and with pairs `target`, the paths; `name`; and `sequence`, "".
@@ -41,7 +41,8 @@ def restoration_files(dataset_dir: str | Path, targets: str = "pairs") -> list[d
     if missing:
         raise FileNotFoundError(
             f"{folder} has no folder {missing[0]}; pairs are images/NAME.tif and targets/NAME.tif. Without targets, "
-            "--targets noise2void learns from the noisy images alone"
+            "--targets noise2void learns from the noisy images alone, and better --targets recorrupted where the noise "
+            "is known"
         )
     pairs, problems = pair_by_name(folder, partners="targets")
     if problems:

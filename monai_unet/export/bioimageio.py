@@ -23,12 +23,13 @@ import torch
 from monai_unet import __version__, geometry
 from monai_unet.export import blockwise
 from monai_unet.export.blockwise import BlockwiseUNet
-from monai_unet.export.compare import Difference, difference, noise
+from monai_unet.export.compare import GREY_VALUE, PROBABILITY, Difference, compared, difference, noise, restores
 from monai_unet.inferers import OverlapTileInferer
 from monai_unet.io import Exposure, channel_names
 from monai_unet.networks import original_unet, save_whole, standardised_conv, write_whole
 from monai_unet.prediction.load import bundle_metadata, bundle_parser
 from monai_unet.prediction.model import Model
+from monai_unet.transforms.restoration import Restoration
 
 COVER = 256  # pixels; a cover is twice as wide as high and at most 500 kB
 
@@ -41,7 +42,7 @@ _README = """# {name}
 ## Input and output
 
 Input ({channels}): grey values{limits}, as they are; the normalisation,
-{normalisation}, is part of the package.{measured} Output: the probability of {classes}, one channel each.
+{normalisation}, is part of the package.{measured} Output: {output}, one channel each.
 
 The network's context is {margin} pixels a side, and its lattice has a step of {stride} pixels. With the declared halo
 of {halo} pixels, blocks on the lattice are predicted exactly as they are in the whole image. bioimageio.core takes
@@ -53,7 +54,7 @@ sides = [max({least}, -(-(n + {halo}) // {stride}) * {stride}) for n in image.sh
 padding = [(0, 0), (0, 0), *((0, side - n) for side, n in zip(sides, image.shape[2:]))]
 inputs = {{"image": np.pad(image, padding, "reflect")}}
 sample = bioimageio.core.predict(model="PACKAGE.zip", inputs=inputs, blocksize_parameter=10)
-probability = sample.members["probability"].to_numpy()[(..., *(slice(n) for n in image.shape[2:]))]
+{id} = sample.members["{id}"].to_numpy()[(..., *(slice(n) for n in image.shape[2:]))]
 ```
 
 A `Tensor` with named axes is not checked for its size: as a whole it is predicted exactly, in blocks the last ones lie
@@ -62,7 +63,7 @@ off the lattice, and there is a seam before them.
 ## Validation
 
 When the package was made (monai-unet {version}), its prediction by bioimageio.core was compared with the overlap-tile
-prediction of the network on images of odd size, whole and in blocks: they agree to 1e-4 in probability.
+prediction of the network on images of odd size, whole and in blocks: they agree to 1e-4 in {of}.
 """
 
 
@@ -92,10 +93,12 @@ def write_bioimageio(model: Model, bundle: str, overrides: str, path: Path, imag
     if not licence.is_file():
         raise FileNotFoundError(f"{licence} does not exist: a package must state the licence of its weights")
     network: Any = model.network
-    wrapped = BlockwiseUNet(network, model.rotations).eval()
+    wrapped = BlockwiseUNet(network, model.rotations, restores(model)).eval()
     test = _test_input(model, wrapped.halo, image)
     with torch.inference_mode():
         output = wrapped(model.normalised(test))
+        if isinstance(model.decoding, Restoration):
+            output = model.decoding.grey_values(output)
     with tempfile.TemporaryDirectory() as name, _quiet():
         folder = Path(name)
         (folder / "LICENSE").write_bytes(licence.read_bytes())
@@ -139,16 +142,21 @@ def check_package(model: Model, path: Path, image: torch.Tensor | None) -> list[
     found = []
     for what, grey in images:
         inferer = OverlapTileInferer(
-            spatial_dims=model.spatial_dims, geometry=model.geometry, rotations=model.rotations
+            spatial_dims=model.spatial_dims,
+            geometry=model.geometry,
+            rotations=model.rotations,
+            grey_values=restores(model),
         )
         for in_blocks, how in ((False, "whole"), (True, "in blocks")):
             measured = torch.from_numpy(_padded(path, grey, in_blocks))
             normalised = model.normalised(grey, measured)
             with torch.inference_mode():
-                expected = inferer(normalised, model.network).softmax(1)
+                expected = compared(model, inferer(normalised, model.network))
             for weights in ("torchscript", "pytorch_state_dict"):
-                predicted = predict_with_core(path, grey, weights, in_blocks)
-                found.append(difference(f"{what}, {weights}, {how}", grey.shape, expected, predicted))
+                output = predict_with_core(path, grey, weights, in_blocks)
+                if isinstance(model.decoding, Restoration):
+                    output = (output - model.decoding.mean) / model.decoding.std
+                found.append(difference(f"{what}, {weights}, {how}", grey.shape, expected, output, _of(model)))
     return found
 
 
@@ -183,7 +191,7 @@ def predict_with_core(path: Path, grey: torch.Tensor, weights: str, in_blocks: b
         image = core.tensor.Tensor(array, dims=axes)
         # not within `with pipeline`: predict opens and closes it, and closing it twice waits for ever
         result = core.predict(model=pipeline, inputs={"image": image}, **block)
-    prediction = torch.from_numpy(np.array(result.members["probability"].to_numpy()))
+    prediction = torch.from_numpy(np.array(result.members[description.outputs[0].id].to_numpy()))
     box = [slice(None), slice(None)] + [slice(0, n) for n in sizes]
     return prediction[tuple(box)]
 
@@ -230,8 +238,8 @@ def _description(model: Model, wrapped: BlockwiseUNet, bundle: str, overrides: s
     )
     classes: list[str] = [v0_5.Identifier(_identifier(name)) for name in model.decoding.channel_names]
     outputs = v0_5.OutputTensorDescr(
-        id=v0_5.TensorId("probability"),
-        description="probability of each class",
+        id=v0_5.TensorId(_output(model)),
+        description="grey values of the target, not clipped" if restores(model) else "probability of each class",
         axes=[
             batch,
             v0_5.ChannelAxis(channel_names=classes),
@@ -244,7 +252,8 @@ def _description(model: Model, wrapped: BlockwiseUNet, bundle: str, overrides: s
                 for letter in letters
             ),
         ],
-        data=v0_5.IntervalOrRatioDataDescr(type="float32", range=(0.0, 1.0)),
+        data=v0_5.IntervalOrRatioDataDescr(type="float32", range=(None, None) if restores(model) else (0.0, 1.0)),
+        postprocessing=_postprocessing(model),
         test_tensor=FileDescr(source=folder / "test_output.npy"),
     )
     torch_version = v0_5.Version(re.match(r"[0-9.]+", torch.__version__).group())  # type: ignore[union-attr]
@@ -254,7 +263,11 @@ def _description(model: Model, wrapped: BlockwiseUNet, bundle: str, overrides: s
             architecture=v0_5.ArchitectureFromFileDescr(
                 source=folder / "architecture.py",
                 callable=v0_5.Identifier("blockwise_unet"),
-                kwargs={"rotations": model.rotations, **_network_arguments(bundle, overrides)},
+                kwargs={
+                    "rotations": model.rotations,
+                    "grey_values": restores(model),
+                    **_network_arguments(bundle, overrides),
+                },
             ),
             pytorch_version=torch_version,
         ),
@@ -271,7 +284,14 @@ def _description(model: Model, wrapped: BlockwiseUNet, bundle: str, overrides: s
         license=FileDescr(source=folder / "LICENSE"),
         documentation=FileDescr(source=folder / "README.md"),
         covers=[FileDescr(source=folder / "cover.png")],
-        tags=["unet", "segmentation", "pytorch", "monai", f"{model.spatial_dims}d", "overlap-tile"],
+        tags=[
+            "unet",
+            "restoration" if restores(model) else "segmentation",
+            "pytorch",
+            "monai",
+            f"{model.spatial_dims}d",
+            "overlap-tile",
+        ],
         inputs=[inputs],
         outputs=[outputs],
         weights=weights,
@@ -357,6 +377,23 @@ def _in_words(value: float | Sequence[float]) -> str:
     return " and ".join(f"{each:g}" for each in value) if isinstance(value, Sequence) else f"{value:g}"
 
 
+def _postprocessing(model: Model) -> list[Any]:
+    """From normalised grey values to those of the target; probabilities stay as they are."""
+    from bioimageio.spec.model import v0_5
+
+    if not isinstance(model.decoding, Restoration):
+        return []
+    return [v0_5.ScaleLinearDescr(kwargs=v0_5.ScaleLinearKwargs(gain=model.decoding.std, offset=model.decoding.mean))]
+
+
+def _output(model: Model) -> str:
+    return "restored" if restores(model) else "probability"
+
+
+def _of(model: Model) -> str:
+    return GREY_VALUE if restores(model) else PROBABILITY
+
+
 def _readme(model: Model, wrapped: BlockwiseUNet, bundle: str) -> str:
     metadata = bundle_metadata(bundle)
     card = Path(bundle) / "docs" / "README.md"
@@ -371,7 +408,10 @@ def _readme(model: Model, wrapped: BlockwiseUNet, bundle: str) -> str:
         normalisation=_normalisation_in_words(model.exposure),
         measured=_MEASURED if model.exposure.of_the_image else "",
         channels=", ".join(channel_names(model.channels)),
-        classes=" and ".join(model.decoding.channel_names),
+        output=f"{'grey values of' if restores(model) else 'the probability of'} "
+        + " and ".join(model.decoding.channel_names),
+        id=_output(model),
+        of=_of(model),
         margin=wrapped.margin,
         halo=wrapped.halo,
         stride=wrapped.stride,
@@ -395,12 +435,13 @@ def _test_input(model: Model, halo: int, image: torch.Tensor | None) -> torch.Te
 
 
 def _write_cover(path: Path, test: torch.Tensor, output: torch.Tensor, model: Model, halo: int) -> None:
-    """Input beside the probability of the last class, without the halo."""
+    """Input beside the probability of the last class, or the restored image, without the halo."""
     from PIL import Image
 
     inner = (slice(halo, -halo),) * model.spatial_dims
     pictures = []
-    for tensor, low, high in ((test[0, 0], *_spread(test)), (output[0, -1], 0.0, 1.0)):
+    of_input = _spread(test)
+    for tensor, low, high in ((test[0, 0], *of_input), (output[0, -1], *(of_input if restores(model) else (0.0, 1.0)))):
         plane = tensor[inner]
         plane = plane[plane.shape[0] // 2] if model.spatial_dims == 3 else plane
         side = min(plane.shape)

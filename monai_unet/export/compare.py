@@ -11,23 +11,38 @@ import torch
 
 from monai_unet.inferers import OverlapTileInferer
 from monai_unet.prediction.model import Model
+from monai_unet.transforms.restoration import Restoration
 
 TOLERANCE = 1e-4
-"""The largest difference of a probability: rounding in another order of summation, no more."""
+"""The largest difference of a probability, or of a normalised grey value: another order of sums, no more."""
+PROBABILITY, GREY_VALUE = "probability", "normalised grey value"
 REAL = 700  # pixels of a real image that are compared, a side
 
 
 @dataclass(frozen=True)
 class Difference:
-    """The largest difference of a probability, over all classes and pixels, for one input."""
+    """The largest difference `of` a probability or of a grey value, over all channels and pixels, for one input."""
 
     what: str
     shape: tuple[int, ...]
     largest: float
+    of: str = PROBABILITY
 
 
-def difference(what: str, shape: Sequence[int], one: torch.Tensor, other: torch.Tensor) -> Difference:
-    """The difference of two predictions.
+def restores(model: Model) -> bool:
+    """Whether a network gives grey values, and not logits."""
+    return isinstance(model.decoding, Restoration)
+
+
+def compared(model: Model, output: torch.Tensor) -> torch.Tensor:
+    """What is compared of a network's output (B, C, *size): probabilities, or normalised grey values as they are."""
+    return output if restores(model) else output.softmax(1)
+
+
+def difference(
+    what: str, shape: Sequence[int], one: torch.Tensor, other: torch.Tensor, of: str = PROBABILITY
+) -> Difference:
+    """The difference of two predictions, `of` what they predict.
 
     Raises:
         ValueError: when they differ in shape.
@@ -35,7 +50,7 @@ def difference(what: str, shape: Sequence[int], one: torch.Tensor, other: torch.
     if one.shape != other.shape:
         raise ValueError(f"{what}: the exported network outputs {tuple(other.shape)}, the network {tuple(one.shape)}")
     largest = float((one - other).abs().max())
-    return Difference(what, tuple(shape), largest if np.isfinite(largest) else float("inf"))
+    return Difference(what, tuple(shape), largest if np.isfinite(largest) else float("inf"), of)
 
 
 def random_inputs(model: Model, seed: int = 0) -> list[torch.Tensor]:
@@ -78,7 +93,7 @@ def real_input(path: str | os.PathLike[str], model: Model) -> torch.Tensor:
 def table(differences: Sequence[Difference]) -> str:
     """The differences as a table in Markdown."""
     rows = [f"| {d.what} | {' x '.join(map(str, d.shape))} | {d.largest:.1e} |" for d in differences]
-    return "\n".join(["| input | shape | largest difference of a probability |", "|---|---|--:|", *rows])
+    return "\n".join([f"| input | shape | largest difference of a {differences[0].of} |", "|---|---|--:|", *rows])
 
 
 def check(differences: Sequence[Difference], tolerance: float = TOLERANCE) -> None:
@@ -86,7 +101,7 @@ def check(differences: Sequence[Difference], tolerance: float = TOLERANCE) -> No
     worst = max(differences, key=lambda d: d.largest)
     if worst.largest > tolerance:
         raise ValueError(
-            f"the exported network differs from the network by {worst.largest:.1e} in probability ({worst.what}); "
+            f"the exported network differs from the network by {worst.largest:.1e} in {worst.of} ({worst.what}); "
             f"{tolerance:.0e} is allowed, so nothing was written"
         )
 
@@ -97,7 +112,7 @@ def compare_networks(
     exported: Callable[[torch.Tensor], torch.Tensor],
     image: torch.Tensor | None,
 ) -> list[Difference]:
-    """Differences of two networks that take valid sizes and give logits.
+    """Differences of two networks that take valid sizes and give logits, or normalised grey values.
 
     Args:
         model: of both.
@@ -106,9 +121,11 @@ def compare_networks(
         image: a real image, grey values; compared through the overlap-tile prediction.
     """
     found = []
+    of = GREY_VALUE if restores(model) else PROBABILITY
     with torch.inference_mode():
         for x in random_inputs(model):
-            found.append(difference("random", x.shape, predict(x).softmax(1), exported(x).softmax(1)))
+            one, other = (compared(model, network(x)) for network in (predict, exported))
+            found.append(difference("random", x.shape, one, other, of))
         if image is not None:
             normalised = model.normalised(image)
             inferer = OverlapTileInferer(
@@ -116,7 +133,8 @@ def compare_networks(
                 spatial_dims=model.spatial_dims,
                 geometry=model.geometry,
                 rotations=model.rotations,
+                grey_values=restores(model),
             )
-            one, other = (inferer(normalised, network).softmax(1) for network in (predict, exported))
-            found.append(difference("real image", image.shape, one, other))
+            one, other = (compared(model, inferer(normalised, network)) for network in (predict, exported))
+            found.append(difference("real image", image.shape, one, other, of))
     return found

@@ -13,7 +13,6 @@ from monai_unet.io.atomic import written_aside
 from monai_unet.networks import naming
 from monai_unet.prediction.exported import SUFFIXES, is_exported, load_exported
 from monai_unet.prediction.load import OF_A_MODEL, check_overrides, load_model
-from monai_unet.transforms.restoration import Restoration
 
 FORMATS = ("torchscript", "onnx", "bioimageio")
 
@@ -40,7 +39,8 @@ def export(
 
     Raises:
         ValueError: when the name does not fit the format, the file differs from the network by more than 1e-4 in
-            probability, or the BioImage.IO package does not pass `bioimageio.core`'s test.
+            probability or in a normalised grey value, or the BioImage.IO package does not pass `bioimageio.core`'s
+            test.
         FileExistsError: when there is something at `out`.
         FileNotFoundError: when the bundle, its weights or the image are missing.
         OSError: when the disk is full; nothing is left then.
@@ -59,10 +59,6 @@ def export(
     check_overrides(overrides or {}, bundle, "export", (*OF_A_MODEL, "rotations"))
     bundle, changes = str(Path(bundle).resolve()), json.dumps(dict(overrides or {}), sort_keys=True)
     model = load_model(bundle, changes)
-    if isinstance(model.decoding, Restoration):
-        raise ValueError(
-            f"{bundle} restores images, and export is for networks that give classes: use monai-unet predict"
-        )
     real = None if image is None else real_input(image, model)
     with naming(out), written_aside(out) as temporary:
         if kind == "bioimageio":

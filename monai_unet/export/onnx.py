@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from torch.export import Dim
 
+from monai_unet.export.compare import restores
 from monai_unet.prediction.exported import SETTINGS, settings_text
 from monai_unet.prediction.model import Model
 
@@ -19,7 +20,7 @@ OPSET = 20  # of ONNX 1.15; the lowest that torch's exporter needs no conversion
 
 
 def write_onnx(model: Model, path: Path) -> None:
-    """Export by torch.export (the "dynamo" exporter): `image` (B, C, *size) -> `logits`.
+    """Export by torch.export (the "dynamo" exporter): `image` (B, C, *size) -> `logits`, or `restored`, normalised.
 
     The sizes are declared as stride * k - 2 * convs_per_block, one k per axis, so that the network's own check of
     sizes is proved rather than left out. onnxruntime does not check that: of another size it computes something wrong,
@@ -48,7 +49,7 @@ def write_onnx(model: Model, path: Path) -> None:
             dynamo=True,
             dynamic_shapes=(sizes,),
             input_names=["image"],
-            output_names=["logits"],
+            output_names=["restored" if restores(model) else "logits"],
             opset_version=OPSET,
             verbose=False,
         )

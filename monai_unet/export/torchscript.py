@@ -12,7 +12,7 @@ from monai_unet.prediction.model import Model
 
 
 def write_torchscript(model: Model, path: Path) -> None:
-    """Script the network, its check of sizes included, and save it: (B, C, *valid size) -> logits.
+    """Script the network, its check of sizes included, and save it: (B, C, *valid size) -> logits, or grey values.
 
     Scripting keeps the conditions and loops of the network, where tracing would keep one path through them.
     """

@@ -39,6 +39,7 @@ class OverlapTileInferer(Inferer):
         amp_dtype: for mixed precision, what the network computes in, as in `torch.autocast`; float32 or None for none.
         rotations: how many turned or mirrored versions of a tile are predicted and averaged, 1 to 8; the paper took 7.
             See `mean_over_rotations`.
+        grey_values: whether the network gives grey values, which are averaged as they are, and not logits.
         progress: show a bar.
 
     Raises:
@@ -68,6 +69,7 @@ class OverlapTileInferer(Inferer):
         amp_dtype: torch.dtype | None = None,
         rotations: int = 1,
         progress: bool = False,
+        grey_values: bool = False,
     ) -> None:
         super().__init__()
         self.tile = (tile,) * spatial_dims if isinstance(tile, int) else tile if tile is None else tuple(tile)
@@ -87,6 +89,7 @@ class OverlapTileInferer(Inferer):
         self.device = device
         self.amp_dtype = amp_dtype
         self.rotations = rotations
+        self.grey_values = grey_values
         self.progress = progress
 
     def __call__(
@@ -133,7 +136,10 @@ class OverlapTileInferer(Inferer):
             patches += patches[-1:] * (batch - len(group))  # other sizes of a batch would round differently too
             with autocast(sw_device, self.amp_dtype):
                 whole = mean_over_rotations(
-                    lambda patch: network(patch, *args, **kwargs), torch.cat(patches), self.rotations
+                    lambda patch: network(patch, *args, **kwargs),
+                    torch.cat(patches),
+                    self.rotations,
+                    self.grey_values,
                 )
             for (b, tile), prediction in zip(group, whole.split(1)[: len(group)], strict=True):
                 filled = crop_to_tile(prediction, tile, geometry)

@@ -32,7 +32,7 @@ def check_rotations(rotations: int) -> None:
 
 @without_tf32()
 def mean_over_rotations(
-    network: Callable[[torch.Tensor], torch.Tensor], patch: torch.Tensor, rotations: int
+    network: Callable[[torch.Tensor], torch.Tensor], patch: torch.Tensor, rotations: int, grey_values: bool = False
 ) -> torch.Tensor:
     """The network's prediction, averaged over versions of its input and turned back.
 
@@ -43,10 +43,11 @@ def mean_over_rotations(
         network: (B, C, ..., H, W) to logits (B, classes, ..., h, w).
         patch: its input; H and W may differ.
         rotations: the first so many of `VERSIONS`, 1 to 8; in a volume, sections are turned in their plane.
+        grey_values: whether the network gives grey values, (B, C, ..., h, w), which are averaged as they are.
 
     Returns:
         The network's logits for 1. For more, logarithms of the mean probability, so that a softmax over classes gives
-        the mean of the versions' softmax.
+        the mean of the versions' softmax; of grey values their mean.
 
     Source: Ronneberger et al. (2015), section 4: "averaged over 7 rotated versions of the input data". Which 7 is not
     said; multiples of 90 degrees and their mirror images need no interpolation.
@@ -57,8 +58,10 @@ def mean_over_rotations(
     for version in VERSIONS[:rotations]:
         logits = network(rotated(patch, *version))
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        probability = rotated_back(softmax_of_pixels(logits), *version)
-        total = probability if total is None else total.add_(probability)
+        part = rotated_back(logits if grey_values else softmax_of_pixels(logits), *version)
+        total = part.clone() if total is None else total.add_(part)
     assert total is not None, "there is one version at least"
+    if grey_values:
+        return total / rotations
     # the clamp is for a class that no version gives a chance: its logarithm has to stay finite
     return (total / rotations).clamp_min_(torch.finfo(total.dtype).tiny).log_()

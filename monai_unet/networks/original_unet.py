@@ -35,7 +35,8 @@ class OriginalUNet(nn.Module):
         normalisation: "none" as in the paper, or "weights": the 3x3 convolutions normalise their weights, see
             `monai_unet.networks.standardised_conv`, which trains faster and adds one parameter a channel.
         residual: add the middle of the image to the output, channel by channel, so that the network learns what to
-            change: for images that are restored.
+            change: for images that are restored. The last layer is 0 at first then, so that learning begins at the
+            image as it is.
 
     Attributes:
         geometry: sizes and margin, `monai_unet.geometry.ValidGeometry`.
@@ -104,6 +105,8 @@ class OriginalUNet(nn.Module):
             self.expanding.append(_block(conv, up + here, here, convs_per_block))
         self.head = Conv[Conv.CONV, spatial_dims](features[0], out_channels, kernel_size=1)
         self.apply(_initialise)
+        if residual:
+            nn.init.zeros_(self.head.weight)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Logits (B, out_channels, ...) of an image (B, in_channels, ...); see the class for the sizes."""

@@ -80,7 +80,8 @@ def predict_chunk(job: Job, index: tuple[int, ...]) -> None:
     dtype = compute_dtype(model.precision, job.device)
     patch = to_device(patch, job.device)
     with _COMPUTING, torch.inference_mode(), autocast(job.device, dtype):
-        logits = mean_over_rotations(model.network, patch, model.rotations)
+        restores = isinstance(model.decoding, Restoration)
+        logits = mean_over_rotations(model.network, patch, model.rotations, grey_values=restores)
         logits = crop_to_tile(logits, geometry_tile, model.geometry).float()
         if isinstance(model.decoding, Restoration):
             probability = model.decoding.grey_values(logits)[0]

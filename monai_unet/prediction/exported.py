@@ -15,6 +15,7 @@ from monai_unet.inferers.rotations import check_rotations
 from monai_unet.io import Exposure, fingerprint
 from monai_unet.prediction.model import Model
 from monai_unet.transforms.decoding import Decoding
+from monai_unet.transforms.restoration import Restoration
 
 SUFFIXES = {"torchscript": (".ts", ".pt"), "onnx": (".onnx",)}
 SETTINGS = "monai_unet.json"
@@ -78,13 +79,14 @@ def load_exported(path: str | Path, device: str = "cpu") -> Model:
     simple: dict[str, Any] = {
         name: tuple(value) if isinstance(value := settings[name], list) else value for name in _SIMPLE
     }
+    meaning: Any = Restoration if "std" in settings["decoding"] else Decoding
     geometry = ValidGeometry(settings["depth"], settings["convs_per_block"])
     if isinstance(network, OnnxNetwork):
         network.geometry = geometry
     return Model(
         network=network,
         geometry=geometry,
-        decoding=Decoding(**settings["decoding"]),
+        decoding=meaning(**settings["decoding"]),
         exposure=Exposure(**settings["exposure"]),
         value_range=settings["value_range"] and tuple(settings["value_range"]),
         digest=fingerprint(path),
@@ -93,7 +95,7 @@ def load_exported(path: str | Path, device: str = "cpu") -> Model:
 
 
 class OnnxNetwork(nn.Module):
-    """An ONNX model as a network of PyTorch, for inference: (B, C, *size) -> logits, computed by onnxruntime."""
+    """An ONNX model as a network of PyTorch, for inference: (B, C, *size) -> its output, computed by onnxruntime."""
 
     def __init__(self, path: Path, device: str) -> None:
         super().__init__()
@@ -119,8 +121,8 @@ class OnnxNetwork(nn.Module):
             for size in image.shape[2:]:
                 self.geometry.output_size(size)
         name = self.session.get_inputs()[0].name
-        (logits,) = self.session.run(None, {name: image.contiguous().cpu().numpy()})
-        return torch.from_numpy(logits).to(image.device)
+        (output,) = self.session.run(None, {name: image.contiguous().cpu().numpy()})
+        return torch.from_numpy(output).to(image.device)
 
 
 def _load_onnx(path: Path, device: str) -> tuple[nn.Module, str]:

@@ -152,5 +152,5 @@ measure grey values in it. For research; not for diagnosis.
 ## Licence and citation
 
 See `LICENSE`. Cite the paper, arXiv:1505.04597, and the source of your images; for noise2void arXiv:1811.10980, for
-noise2noise arXiv:1803.04189.
+noise2noise arXiv:1803.04189, for recorrupted arXiv:2412.04648.
 """

@@ -13,6 +13,7 @@ from monai_unet.transforms.instances import (
 from monai_unet.transforms.mask_pixels import RandMaskPixelsd
 from monai_unet.transforms.normalise_image import NormaliseImaged
 from monai_unet.transforms.object_distances import ObjectDistancesd, object_distances
+from monai_unet.transforms.recorrupt import RandRecorruptd
 from monai_unet.transforms.restoration import Restoration
 from monai_unet.transforms.separate_cells import SeparateCellsd, separate_cells
 from monai_unet.transforms.weight_map import WeightMap, WeightMapd, border_weight_map, class_balance
@@ -28,6 +29,7 @@ __all__ = [
     "RandGammad",
     "RandMaskPixelsd",
     "RandNoised",
+    "RandRecorruptd",
     "Restoration",
     "SeparateCellsd",
     "WeightMap",

@@ -49,7 +49,7 @@ def test_training_on_pairs_takes_noise_away(data, tmp_path):
     assert state.best_metric > before + 1
 
 
-@pytest.mark.parametrize("targets", ["noise2void", "noise2noise"])
+@pytest.mark.parametrize("targets", ["noise2void", "noise2noise", "recorrupted"])
 def test_training_without_targets_runs_on_images_alone(data, tmp_path, targets):
     state = train(data / "images", tmp_path, targets)
     assert np.isfinite(state.metrics["psnr"])
@@ -100,13 +100,6 @@ def test_a_region_is_that_part_of_the_whole(predicted):
 def test_what_a_restored_image_does_not_have_is_refused(predicted, wrong):
     with pytest.raises(ValueError, match=r"image|grey values"):
         predicted(**wrong)
-
-
-def test_it_is_not_exported_as_if_it_gave_classes(trained, tmp_path):
-    from monai_unet.export.export import export
-
-    with pytest.raises(ValueError, match="restores images"):
-        export(BUNDLE, "torchscript", tmp_path / "a.ts", overrides={"features": [4, 6], "ckpt_dir": str(trained)})
 
 
 def test_a_bundle_for_own_pairs_trains(data, tmp_path):

@@ -41,6 +41,17 @@ def test_a_block_of_any_size_is_predicted_as_the_overlap_tiles_are(sizes, rotati
     assert torch.allclose(inner(found, wrapped.halo), expected, atol=1e-12)
 
 
+def test_grey_values_come_out_as_the_network_gives_them():
+    torch.manual_seed(0)
+    network = OriginalUNet(features=(2, 3), out_channels=1).double().eval()
+    wrapped = torch.jit.script(BlockwiseUNet(network, rotations=3, grey_values=True).eval())
+    halo = wrapped.halo
+    image = torch.randn(1, 1, 21, 30, dtype=torch.float64)
+    with torch.inference_mode():
+        expected = OverlapTileInferer(1000, rotations=3, grey_values=True)(image, network)
+        assert torch.allclose(inner(wrapped(with_halo(image, halo)), halo), expected, atol=1e-12)
+
+
 def test_neighbouring_blocks_on_the_lattice_join_without_a_seam():
     torch.manual_seed(0)
     wrapped = BlockwiseUNet(OriginalUNet(features=(2, 3, 4)).double()).eval()

@@ -40,6 +40,18 @@ def test_probabilities_are_averaged_not_logits():
     torch.testing.assert_close(mean, expected)
 
 
+def test_grey_values_are_averaged_as_they_are():
+    def corner(x):  # 8 in the upper left corner of whatever it sees
+        grey = torch.zeros_like(x)
+        grey[..., 0, 0] = 8
+        return grey
+
+    mean = mean_over_rotations(corner, torch.zeros(1, 1, 4, 4), 4, grey_values=True)
+    expected = torch.zeros(1, 1, 4, 4)
+    expected[..., [0, 0, 3, 3], [0, 3, 0, 3]] = 2
+    torch.testing.assert_close(mean, expected)
+
+
 def test_a_class_without_a_chance_has_a_finite_logarithm():
     def sure(x):
         return torch.stack([x[:, 0] * 0, x[:, 0] * 0 + 2000], 1)
