@@ -14,6 +14,8 @@ import numpy as np
 Blocks = Callable[[], Iterable[np.ndarray]]
 """Gives the pixels, (C, n) a block, anew at each call."""
 
+Part = Callable[[np.ndarray], np.ndarray]
+
 _BINS = 1 << 16
 _PIECE = 1 << 20  # pixels that are in double precision at once
 
@@ -51,11 +53,11 @@ def percentiles(blocks: Blocks, wanted: Sequence[float]) -> np.ndarray:
     Returns:
         (C, number of percentiles), float64.
     """
-    coarse = _histogram(blocks, lambda keys: keys >> 16)
+    (coarse,), dtype = _histograms(blocks, [_upper_half])
     count = int(coarse[0].sum())
     places = [(count - 1) * each / 100 for each in wanted]
     ranks = sorted({rank for place in places for rank in (int(place), min(int(place) + 1, count - 1))})
-    values = _values_of_ranks(blocks, coarse, ranks)
+    values = _values_of_ranks(blocks, dtype, coarse, ranks)
     at = {rank: values[:, index] for index, rank in enumerate(ranks)}
     result = []
     for place in places:
@@ -64,38 +66,42 @@ def percentiles(blocks: Blocks, wanted: Sequence[float]) -> np.ndarray:
     return np.stack(result, axis=1)
 
 
-def _values_of_ranks(blocks: Blocks, coarse: np.ndarray, ranks: Sequence[int]) -> np.ndarray:
+def _values_of_ranks(blocks: Blocks, dtype: np.dtype, coarse: np.ndarray, ranks: Sequence[int]) -> np.ndarray:
     """The values at places of the sorted pixels, (C, number of ranks): a radix selection by halves of their keys."""
     sums = coarse.cumsum(1)
     upper = np.stack([np.searchsorted(each, ranks, side="right") for each in sums])  # (C, ranks)
     before = np.take_along_axis(np.pad(sums, ((0, 0), (1, 0))), upper, axis=1)
-    dtype = next(iter(blocks())).dtype
-    if _is_small(dtype):
-        return _of_keys(upper.astype(np.uint32) << 16, dtype)
-    keys = np.zeros(upper.shape, np.uint32)
-    for half in np.unique(upper):  # few: two for each percentile and channel at most
-        fine = _histogram(blocks, partial(_lower_half, of=half))
-        for channel, index in np.argwhere(upper == half):
-            low = np.searchsorted(fine[channel].cumsum(), ranks[index] - before[channel, index], side="right")
-            keys[channel, index] = (half << 16) + low
+    keys = upper.astype(np.uint32) << 16
+    if not _is_small(dtype):
+        halves = np.unique(upper)  # few: two for each percentile and channel at most
+        found, _ = _histograms(blocks, [partial(_lower_half, of=half) for half in halves])
+        for half, fine in zip(halves, found, strict=True):
+            for channel, index in np.argwhere(upper == half):
+                wanted = ranks[index] - before[channel, index]
+                keys[channel, index] += np.searchsorted(fine[channel].cumsum(), wanted, side="right").astype(np.uint32)
     return _of_keys(keys, dtype)
 
 
-def _histogram(blocks: Blocks, part: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """How often each of the first 65,536 values of `part` of the keys occurs, (C, 65536)."""
-    total = np.zeros((1, _BINS), np.int64)
+def _histograms(blocks: Blocks, parts: Sequence[Part]) -> tuple[list[np.ndarray], np.dtype]:
+    """How often each number below 65,536 occurs in each of the parts of the keys, (C, 65536); and the pixels' type."""
+    totals: list[np.ndarray] = []
     for block in blocks():
-        found = [np.zeros(_BINS, np.int64) for _ in block]
+        totals = totals or [np.zeros((len(block), _BINS), np.int64) for _ in parts]
         for start in range(0, block.shape[1], _PIECE):
             for channel, values in enumerate(block[:, start : start + _PIECE]):
-                found[channel] += np.bincount(part(_keys(values)), minlength=_BINS)[:_BINS]
-        total = total + np.stack(found)
-    return total
+                keys = _keys(values)
+                for total, part in zip(totals, parts, strict=True):
+                    total[channel] += np.bincount(part(keys), minlength=_BINS)
+    return totals, block.dtype
+
+
+def _upper_half(keys: np.ndarray) -> np.ndarray:
+    return keys >> 16
 
 
 def _lower_half(keys: np.ndarray, of: int) -> np.ndarray:
-    """The lower 16 bits of the keys with that upper half, and 65,536 of others."""
-    return np.where(keys >> 16 == of, keys & 0xFFFF, _BINS)
+    """The lower 16 bits of the keys with that upper half."""
+    return keys[keys >> 16 == of] & 0xFFFF
 
 
 def _is_small(dtype: np.dtype) -> bool:
