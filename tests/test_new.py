@@ -1,5 +1,6 @@
 """`monai-unet new`: the bundle that it writes, and what it refuses to write."""
 
+import io
 import json
 import os
 import shlex
@@ -13,6 +14,8 @@ import pytest
 import tifffile
 import torch
 from bundle_runs import workflow
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from monai_unet.cli import main
 from monai_unet.recipes import create
@@ -269,6 +272,10 @@ def test_a_bundle_for_labels_in_colour_trains_on_the_classes_and_reports_in_thei
     assert train_evaluate_and_predict(bundle)[0] == "mean_dice"
     page = (bundle / "output" / "report.html").read_text(encoding="utf-8")
     assert 'background: #0000ff"></span><b>nucleus</b>' in page
+    events = EventAccumulator(str(bundle / "output")).Reload()
+    assert events.Tags()["images"] == ["validation"]
+    picture = np.asarray(Image.open(io.BytesIO(events.Images("validation")[0].encoded_image_string)))
+    assert set(map(tuple, picture[:, 74 : 74 + 70].reshape(-1, 3).tolist())) == set(map(tuple, table.tolist()))
 
 
 def test_a_map_of_two_classes_is_written_with_the_numbers_of_the_classes(cells):

@@ -1,6 +1,7 @@
 """What the bundles hang on Ignite's engines beside MONAI's own handlers."""
 
 from monai_unet.handlers.checkpoints import LoadWeights, SaveBest, SaveLast
+from monai_unet.handlers.class_pictures import ClassPictures
 from monai_unet.handlers.clip_gradients import ClipGradients
 from monai_unet.handlers.epoch_seed import EpochSeed
 from monai_unet.handlers.find_values import FindValues
@@ -12,6 +13,7 @@ from monai_unet.handlers.report import SaveReport
 from monai_unet.handlers.validate_last import ValidateLast
 
 __all__ = [
+    "ClassPictures",
     "ClipGradients",
     "EpochSeed",
     "FindValues",

@@ -9,9 +9,44 @@ from typing import Any
 import numpy as np
 
 from monai_unet import report
+from monai_unet.colours import class_names, parse_colours
 from monai_unet.io import written_aside
 from monai_unet.metrics.classes import mean_score, scores_of_classes
 from monai_unet.networks import naming
+
+
+def class_palette(names: Sequence[str], colours: str | None) -> np.ndarray:
+    """A colour for each class, (classes, 3): those of the labels where these are of the same classes, see `palette`.
+
+    Args:
+        names: of the classes.
+        colours: of labels in colour, see `parse_colours`.
+    """
+    named = {} if colours is None else parse_colours(colours)
+    own = [named[name] for name in names] if sorted(class_names(named)) == sorted(names) else None
+    return report.palette(len(names), own)
+
+
+def class_panels(
+    label: np.ndarray, pred: np.ndarray, unknown: np.ndarray | None, palette: np.ndarray
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Pictures of a section, by what they show, and which pixels are known, (H, W).
+
+    Args:
+        label: the class of each pixel, (H, W).
+        pred: probabilities, (C, H, W).
+        unknown: true where nothing is known of the truth, (H, W).
+        palette: a colour for each class, see `class_palette`.
+    """
+    truth, prediction = label.astype(np.int64), pred.argmax(0)
+    known = np.ones(truth.shape, bool) if unknown is None else ~unknown
+    panels = {
+        "truth": palette[truth],
+        "prediction": palette[prediction],
+        "probability of the predicted class": report.grey(pred.max(0), 0, 1),
+        "errors": report.wrong_pixels(truth, prediction, unknown),
+    }
+    return panels, known
 
 
 def class_rows(names: Sequence[str], matrices: Sequence[np.ndarray]) -> list[report.ClassRow]:

@@ -20,8 +20,7 @@ from monai.utils import convert_data_type
 from numpy.typing import ArrayLike
 
 from monai_unet import __version__, report
-from monai_unet.colours import class_names, parse_colours
-from monai_unet.handlers.class_results import class_results, write_class_results
+from monai_unet.handlers.class_results import class_palette, class_panels, class_results, write_class_results
 from monai_unet.handlers.compared_cells import compare, crop, draw_cells, errors_in_words, single_cells
 from monai_unet.io import read_found, written_aside
 from monai_unet.metrics import IsbiMetric
@@ -101,7 +100,7 @@ class SaveReport:
         self.training_dir = training_dir
         self.facts = dict(facts or {})
         self.weights = weights
-        self.colours = None if colours is None else parse_colours(colours)
+        self.colours = colours
         self.as_classes = as_classes
         self._sections: list[_Assessed] = []
         self._of_inputs: list[tuple[float, ...]] = []  # PSNR and SSIM of images before they were restored
@@ -138,8 +137,9 @@ class SaveReport:
         has_classes = has_classes or self.as_classes
         confusion = None
         if has_classes:
-            panels, counts, num_errors = _classes(label[0], pred, unknown, self._palette(len(pred)))
-            known = None if unknown is None else ~unknown
+            panels, known = class_panels(label[0], pred, unknown, self._palette(len(pred)))
+            num_errors = int(((label[0] != pred.argmax(0)) & known).sum())
+            counts = {"pixels": int(known.sum()), "wrong pixels": num_errors}
             confusion = confusion_matrix(label[0], pred.argmax(0), len(pred), known)
             objects = None
         else:
@@ -267,9 +267,7 @@ class SaveReport:
         return list(own) if len(own) == num_classes else [f"class {index}" for index in range(num_classes)]
 
     def _palette(self, num_classes: int) -> np.ndarray:
-        colours, names = self.colours or {}, self._names(num_classes)
-        own = [colours[name] for name in names] if sorted(class_names(colours)) == sorted(names) else None
-        return report.palette(num_classes, own)
+        return class_palette(self._names(num_classes), self.colours)
 
     def _facts(self) -> dict[str, object]:
         facts = {"number of sections": len(self._sections), **self.facts}
@@ -391,22 +389,6 @@ class _Assessed:
     cells: list[report.Cell]
     crops: dict[int, bytes]  # of its worst cells, by their numbers
     confusion: np.ndarray | None  # of its classes
-
-
-def _classes(
-    label: np.ndarray, pred: np.ndarray, unknown: np.ndarray | None, palette: np.ndarray
-) -> tuple[dict[str, np.ndarray], dict[str, int], int]:
-    """Pictures, counts and the number of errors of a section with several classes."""
-    truth, prediction = label.astype(np.int64), pred.argmax(0)
-    known = np.ones(truth.shape, bool) if unknown is None else ~unknown
-    num_wrong = int(((truth != prediction) & known).sum())
-    panels = {
-        "truth": palette[truth],
-        "prediction": palette[prediction],
-        "probability of the predicted class": report.grey(pred.max(0), 0, 1),
-        "errors": report.wrong_pixels(truth, prediction, unknown),
-    }
-    return panels, {"pixels": int(known.sum()), "wrong pixels": num_wrong}, num_wrong
 
 
 def _higher_is_better(engine: Engine, name: str) -> bool:
