@@ -155,7 +155,7 @@ def check_package(model: Model, path: Path, image: torch.Tensor | None) -> list[
             for weights in ("torchscript", "pytorch_state_dict"):
                 output = predict_with_core(path, grey, weights, in_blocks)
                 if isinstance(model.decoding, Restoration):
-                    output = (output - model.decoding.mean) / model.decoding.std
+                    output = model.decoding.normalised(output[0])[None]
                 found.append(difference(f"{what}, {weights}, {how}", grey.shape, expected, output, _of(model)))
     return found
 
@@ -383,7 +383,12 @@ def _postprocessing(model: Model) -> list[Any]:
 
     if not isinstance(model.decoding, Restoration):
         return []
-    return [v0_5.ScaleLinearDescr(kwargs=v0_5.ScaleLinearKwargs(gain=model.decoding.std, offset=model.decoding.mean))]
+    mean, std = model.decoding.mean, model.decoding.std
+    if not isinstance(mean, Sequence) and not isinstance(std, Sequence):
+        return [v0_5.ScaleLinearDescr(kwargs=v0_5.ScaleLinearKwargs(gain=std, offset=mean))]
+    means, stds = (np.broadcast_to(value, model.out_channels).tolist() for value in (mean, std))
+    kwargs = v0_5.ScaleLinearAlongAxisKwargs(axis=v0_5.AxisId("channel"), gain=stds, offset=means)
+    return [v0_5.ScaleLinearDescr(kwargs=kwargs)]
 
 
 def _output(model: Model) -> str:

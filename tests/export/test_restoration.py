@@ -102,3 +102,18 @@ def test_a_package_says_that_it_gives_grey_values_of_the_target(package):
     assert (scale.kwargs.gain, scale.kwargs.offset) == (30, 90)
     assert "grey values" in output.description
     assert "restoration" in description.tags
+
+
+@pytest.mark.slow
+def test_a_package_of_several_channels_scales_each_by_itself(restoring, tmp_path):
+    core = pytest.importorskip("bioimageio.core", reason="needs the extra `export`")
+    two = {"channels": ["a", "b"], "image_mean": [100, 50], "image_std": [40, 20], "target_channels": 2}
+    overrides = {**OVERRIDES, **two, "target_mean": [90, 10], "target_std": [30, 5], "rotations": 1}
+    network = OriginalUNet(in_channels=2, out_channels=2, features=(2, 3, 4), normalisation="weights", residual=True)
+    torch.nn.init.normal_(network.head.weight)
+    torch.save(network.state_dict(), tmp_path / "two.pt")
+    path = tmp_path / "model.zip"
+    differences = export(restoring, "bioimageio", path, overrides={**overrides, "ckpt_path": str(tmp_path / "two.pt")})
+    assert max(each.largest for each in differences) < 1e-4
+    (scale,) = [each for each in core.load_model_description(path).outputs[0].postprocessing if "scale" in each.id]
+    assert (scale.kwargs.gain, scale.kwargs.offset) == ([30, 5], [90, 10])
