@@ -14,7 +14,6 @@ import datetime
 import itertools
 import os
 import shlex
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -182,6 +181,13 @@ def matrix(report: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def shown_words(keep: Path | None) -> list[str]:
+    """The command's words without `--keep`, which changes no number."""
+    words = sys.argv[1:]
+    where = words.index("--keep") if keep is not None else len(words)
+    return words[:where] + words[where + 2 :]
+
+
 def main() -> None:
     """Train on colour and on grey, print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -207,7 +213,8 @@ def main() -> None:
         shown = None
         if args.out is not None:
             shown = args.out.with_suffix(".png")
-            shutil.copy(results["three classes", "U-Net on RGB"][0].picture, shown)
+            drawn_by_report = Image.open(results["three classes", "U-Net on RGB"][0].picture)
+            drawn_by_report.quantize(64).save(shown, optimize=True)
     rows, of_three = (
         [
             f"| {what}{f', {name}' if len(names) > 1 else ''} | "
@@ -228,7 +235,7 @@ def main() -> None:
     lines = [
         "# Colour: images in RGB, labels in colour",
         "",
-        f"- Command: `python {shlex.join(['benchmarks/colour.py', *sys.argv[1:]])}`",
+        f"- Command: `python {shlex.join(['benchmarks/colour.py', *shown_words(args.keep)])}`",
         f"- Date: {datetime.date.today()}",
         f"- Machine: {where_it_ran('monai-unet', 'torch', 'monai', 'scikit-image')}; one thread",
         "- Data: scikit-image's `ihc.png`, 512 x 512. The left half trains, in eight blocks of 128 x 128; the top",
@@ -273,7 +280,7 @@ def main() -> None:
             f"![image, truth, prediction, probability, errors]({shown.name})",
             "",
             "The scored block in the report of the network on RGB: image, truth, prediction, probability of the",
-            "predicted class, errors.",
+            "predicted class, errors. The file has 64 colours, to be small.",
         ]
     publish(lines, args.out)
 
