@@ -45,11 +45,12 @@ TASKS = {
 FEATURES = "[8,16,32]"
 OPTIONS = ("--tile", 124, "--dropout", 0.0, "--learning_rate", 0.004, "--warm_up", 20, "--val_interval", 20)
 LITTLE = ("--grey_scale", 0.1, "--grey_shift", 0.1)
-"""Variation of brightness and contrast; the recipe's own, 0.4 and 0.5, is of each channel by itself."""
+MUCH = ("--grey_scale", 0.4, "--grey_shift", 0.5)
+"""Variation of brightness and contrast, of each channel by itself: what `new` sets for RGB, and for grey images."""
 NETWORKS = {  # what it sees, and the variation in training
     "U-Net on RGB": ("RGB", LITTLE),
     "U-Net on grey": ("grey", LITTLE),
-    "U-Net on RGB, the recipe's variation": ("RGB", ()),
+    "U-Net on RGB, the variation of grey images": ("RGB", MUCH),
 }
 
 
@@ -246,8 +247,8 @@ def main() -> None:
         f"- `monai-unet new` on the folder, then {args.epochs} epochs (2 iterations each), seeds"
         f" {', '.join(map(str, args.seeds))}:",
         f"  `--features {FEATURES} {' '.join(map(str, (*OPTIONS, *LITTLE)))}`.",
-        "  The last two are a smaller variation of brightness and contrast than the recipe's (0.4, 0.5), which is of",
-        "  each channel by itself, and hides of a stain how strong it is; a row has the recipe's.",
+        "  The last two are a smaller variation of brightness and contrast than that of grey images (0.4, 0.5), which",
+        "  is of each channel by itself, and hides of a stain how strong it is; a row has that.",
         f"- {min(seconds):.0f} to {max(seconds):.0f} s a training, beside other work.",
         "",
         "## DAB or not",

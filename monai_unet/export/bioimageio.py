@@ -98,7 +98,7 @@ def write_bioimageio(model: Model, bundle: str, overrides: str, path: Path, imag
     with torch.inference_mode():
         output = wrapped(model.normalised(test))
         if isinstance(model.decoding, Restoration):
-            output = model.decoding.grey_values(output)
+            output = model.decoding.grey_values(output[0])[None]
     with tempfile.TemporaryDirectory() as name, _quiet():
         folder = Path(name)
         (folder / "LICENSE").write_bytes(licence.read_bytes())

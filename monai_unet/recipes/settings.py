@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from monai_unet.geometry import ValidGeometry
-from monai_unet.io import Normalise
+from monai_unet.io import COLOURS, Normalise, channel_names
 from monai_unet.knobs import knobs
 from monai_unet.recipes.survey import Survey
 
@@ -24,6 +24,7 @@ _BITS = {"uint8": (8,), "uint16": (16, 14, 12, 10, 8)}
 # of one camera stay below 2 and 0.4 however many cells they show, and at half and twice the gain that a network was
 # trained at, it is better than one that normalises image by image (benchmarks/results/exposure_cpu_2026-11.md).
 _WIDER, _APART = 3.0, 2.0
+_COLOUR_VARIATION = 0.1  # benchmarks/results/colour_cpu_2026-11.md
 _LOOKS = 60  # validations a run
 
 
@@ -94,6 +95,8 @@ def choose_settings(
         settings.append(Setting("class_balance", True, "a map of classes", "rare classes count as much as common ones"))
     else:
         settings.append(_min_size(survey))
+    if channel_names(survey.channels) == COLOURS:
+        settings += _little_variation(train)
     return [*settings, _tile(survey, train), *_split_and_epochs(survey, train)]
 
 
@@ -223,6 +226,16 @@ def _min_size(survey: Survey) -> Setting:
     if dropped:
         why += f"; {dropped} of the labelled cells are smaller and would be dropped: lower it if they are real"
     return Setting("min_size", smallest, found_text, why)
+
+
+def _little_variation(train: Mapping[str, Any]) -> list[Setting]:
+    """Of brightness and contrast, which vary in each channel by itself."""
+    why = "how strong a colour is tells stains apart, and hardly varies so"
+    return [
+        Setting(name, min(_COLOUR_VARIATION, train[name]), "red, green and blue", why)
+        for name in ("grey_scale", "grey_shift")
+        if name in train
+    ]
 
 
 def _tile(survey: Survey, train: Mapping[str, Any]) -> Setting:

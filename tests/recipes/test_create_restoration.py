@@ -66,7 +66,7 @@ def test_a_bundle_of_two_channels_trains_evaluates_and_predicts(two, tmp_path, t
     assert (folder / "output" / "report.html").is_file()
     out = tmp_path / "out"
     workflow(folder, "infer", ["inference"], "inference", output_dir=str(out), **SMALL).run()
-    restored = tifffile.imread(out / "f0.ome_restored.tif")
+    restored = tifffile.imread(out / "f0_restored.tif")
     assert restored.shape == (2, 64, 72)
     means = tifffile.imread(two / "targets" / "f0.ome.tif").mean((1, 2))
     # 2 epochs teach little, but each channel lies in its own range of grey values
@@ -84,7 +84,7 @@ def test_two_channels_are_predicted_out_of_core_as_in_memory(two, tmp_path):
     image = two / "images" / "f0.ome.tif"
     store = tmp_path / "f0.ome.tif"
     predict(image, store, folder, {"features": SMALL["features"], "tile": 40}, device="cpu", progress=False)
-    in_memory, tiled = tifffile.imread(tmp_path / "out" / "f0.ome_restored.tif"), tifffile.imread(store)
+    in_memory, tiled = tifffile.imread(tmp_path / "out" / "f0_restored.tif"), tifffile.imread(store)
     assert np.abs(in_memory - tiled.reshape(in_memory.shape)).max() < 1e-2  # grey values
 
 

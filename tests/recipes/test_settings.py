@@ -196,3 +196,10 @@ def test_one_channel_of_another_exposure_is_enough():
 def test_what_was_asked_for_is_set_whatever_the_exposures():
     chosen = choose_settings(found(), TRAIN, normalise="section")
     assert {each.name: each.value for each in chosen}["normalise"] == "section"
+
+
+def test_colour_images_vary_less_as_the_strength_of_a_stain_tells():
+    numbers = {"mean": (1.0,) * 3, "std": (1.0,) * 3, "spreads": ((WIDE,) * 3,) * 8}
+    colour = settings(channels=("red", "green", "blue"), **numbers)
+    assert (colour["grey_scale"], colour["grey_shift"]) == (0.1, 0.1)
+    assert "grey_scale" not in settings(channels=("dapi", "actin", "cell"), **numbers)
