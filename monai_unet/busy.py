@@ -19,7 +19,7 @@ def say_if_busy(device: str | torch.device) -> None:
     """
     if torch.device(device).type != "cpu":
         return
-    cores = _usable_cores()
+    cores = usable_cores()
     taken = round(cores_taken(cores))
     threads, free = torch.get_num_threads(), max(1, len(cores) - taken)
     if taken and threads > free:
@@ -58,7 +58,8 @@ def _ticks(cores: set[int]) -> tuple[int, int]:
     return busy, total
 
 
-def _usable_cores() -> set[int]:
+def usable_cores() -> set[int]:
+    """Those that this process may use, by their numbers in /proc/stat."""
     if hasattr(os, "sched_getaffinity"):
         return os.sched_getaffinity(0)
     return set(range(os.cpu_count() or 1))

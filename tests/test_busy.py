@@ -24,7 +24,7 @@ def machine(tmp_path, monkeypatch):
     def set_up(busy_ticks, threads=CORES, cores=CORES):
         file.write_text(stat([0] * len(busy_ticks)).replace(" 1000 ", " 0 "))
         monkeypatch.setattr(busy, "_STAT", file)
-        monkeypatch.setattr(busy, "_usable_cores", lambda: set(range(cores)))
+        monkeypatch.setattr(busy, "usable_cores", lambda: set(range(cores)))
         monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
         monkeypatch.setattr(time, "sleep", lambda seconds: file.write_text(stat(busy_ticks)))
 

@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 Section = tuple[np.ndarray, np.ndarray]
 """Probabilities (C, H, W), and the truth (H, W): one integer per cell, or not 0 inside."""
 
-_SECTIONS = 20  # looked at, spread over all: a grid of seconds
+MOST_SECTIONS = 20  # looked at, spread over all: at 18 values and half a second for a section, three minutes
 _ERRORS = 2.0  # standard errors that a value must be better by
 
 
@@ -48,6 +48,11 @@ def candidates(decoding: Decoding) -> Iterator[tuple[str, list[float]]]:
         yield "seed_depth", sorted({0.03, 0.06, 0.1, 0.15, 0.2, 0.3, decoding.seed_depth})
     if decoding.objects and decoding.min_size:
         yield "min_size", [decoding.min_size // 2, decoding.min_size, decoding.min_size * 2]
+
+
+def num_candidates(decoding: Decoding) -> int:
+    """How often each section is scored to find the values."""
+    return sum(len(values) for _, values in candidates(decoding))
 
 
 def find_values(
@@ -146,7 +151,7 @@ class FindValues:
         load_weights(self.network, self.weights)
         self.network.eval()
         number = len(self.dataset)
-        chosen = np.unique(np.linspace(0, number - 1, min(number, _SECTIONS)).round().astype(int))
+        chosen = np.unique(np.linspace(0, number - 1, min(number, MOST_SECTIONS)).round().astype(int))
         sections = []
         try:
             with torch.inference_mode():

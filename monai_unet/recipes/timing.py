@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from ignite.engine import Engine, Events
 from monai.bundle import ConfigParser
@@ -18,6 +21,9 @@ from torch.utils.data import ConcatDataset, Dataset
 
 from monai_unet import inferers, malloc
 from monai_unet.errors import cause_under_monai
+from monai_unet.handlers.find_values import MOST_SECTIONS, num_candidates, scores_of
+from monai_unet.transforms.decoding import Decoding
+from monai_unet.transforms.object_distances import object_distances
 
 _LEAST, _MOST, _ENOUGH = 3, 12, 4.0  # iterations that are measured, and seconds after which these are enough
 _WARM_UP = {"cpu": 1}
@@ -26,6 +32,26 @@ _WIDER = 4  # times as long at twice the width, at most: as many more multiplica
 _BYTES = 3  # times what a prediction needs: what a training keeps for the backward pass (2.2 at 8 features, float32)
 NOT_MEASURED = "not measured"
 _MEMINFO = Path("/proc/meminfo")
+_IMPORTS = "import monai.bundle, monai.engines, monai.handlers, monai_unet.handlers"  # most of a training's start
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What the parts of a training take, in seconds.
+
+    Attributes:
+        iteration: with a full batch: drawing its tiles, and the step.
+        validation: of one section, prediction and scores.
+        scoring: of one section, its prediction being there: its objects and their score, in the search for values.
+        preparing: of one section: reading it, its weight map and what else is not random.
+        start: of the process, until it has its packages.
+    """
+
+    iteration: float
+    validation: float
+    scoring: float = 0.0
+    preparing: float = 0.0
+    start: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -57,6 +83,7 @@ class Run:
         validation: validation sections.
         batch_size: tiles of an iteration, where there are as many sections.
         interval: epochs between two validations.
+        candidates: values that are tried after the training, see `find_values`; 0 where none are.
     """
 
     epochs: int
@@ -64,6 +91,7 @@ class Run:
     validation: int
     batch_size: int
     interval: int
+    candidates: int = 0
 
     @property
     def iterations(self) -> float:
@@ -72,26 +100,39 @@ class Run:
 
     @property
     def looks(self) -> int:
-        """Validations: one each interval and after the last epoch, and one more to find the threshold."""
-        return math.ceil(self.epochs / self.interval) + 1
+        """Validations: one each interval and after the last epoch."""
+        return math.ceil(self.epochs / self.interval)
 
-    def seconds(self, iteration: float, validation: float, preparing: float) -> float:
-        """Of the whole training, from those of one iteration, and of validating and of preparing one section."""
-        prepared = self.training + self.validation
-        return self.iterations * iteration + self.looks * self.validation * validation + prepared * preparing
+    def seconds(self, costs: Costs) -> float:
+        """Of the whole training, its process included."""
+        searched = min(self.validation, MOST_SECTIONS) if self.candidates else 0
+        return (
+            costs.start
+            + (self.training + self.validation) * costs.preparing
+            + self.iterations * costs.iteration
+            + (self.looks * self.validation + searched) * costs.validation
+            + self.candidates * searched * costs.scoring
+        )
 
 
 def run_of(parser: ConfigParser) -> Run:
     """How much work the training of a bundle is, by its training config."""
     value = parser.get_parsed_content
     training, validation = ([section for file in part for section in file["sections"]] for part in value("split"))
+    searches = bool(validation) and bool(_handlers(parser, "FindValues"))
     return Run(
         value("epochs"),
         len(training),
         len(validation) or len(training),
         value("batch_size"),
         max(value("val_interval"), 1),
+        num_candidates(value("decoding")) if searches else 0,
     )
+
+
+def _handlers(parser: ConfigParser, name: str) -> list[Any]:
+    """The trainer's handlers of this class, as the config has them."""
+    return [each for each in parser["train::handlers"] if name in str(each.get("_target_"))]
 
 
 def widths(features: Sequence[int]) -> list[tuple[int, ...]]:
@@ -111,7 +152,8 @@ def measure(config: Path, root: Path, dataset: Dataset, preparing: float, budget
     The bundle's own width comes first and is always measured. Another one is left out where its iterations would take
     more than what is left of the budget, by half or four times those of the own width, or where it needs more memory
     than is available. No handler of the bundle runs but the one that clips gradients, so nothing is written. A GPU is
-    waited for after each iteration, which training does not do, so the time is a bit too long there.
+    waited for after each iteration, which training does not do, so the time is a bit too long there. Left out are the
+    files that are written, and that the first iteration is slower than the others.
 
     Args:
         config: the training config, `train.json`.
@@ -130,13 +172,15 @@ def measure(config: Path, root: Path, dataset: Dataset, preparing: float, budget
     inferers.allow_tf32(value("precision"))
     malloc.keep_freed_blocks()
     run, paces = run_of(plain), list[Pace]()
+    starting = seconds_of_a_start()
     for features in widths(value("features")):
         left = budget - (time.perf_counter() - start)
         expected = 0.0  # as is the own width, whatever it takes
         if paces:
             times = _WIDER if features > paces[0].features else 1 / 2
             expected = math.inf if paces[0].iteration is None else times * paces[0].iteration
-        paces.append(_pace(parsed(config, root), run, features, dataset, preparing, left, expected))
+        costs = Costs(0.0, 0.0, preparing=preparing, start=starting)
+        paces.append(_pace(parsed(config, root), run, features, dataset, costs, left, expected))
     return paces
 
 
@@ -172,11 +216,14 @@ def _pace(
     run: Run,
     features: tuple[int, ...],
     dataset: Dataset,
-    preparing: float,
+    costs: Costs,
     left: float,
     expected: float,
 ) -> Pace:
-    """At one width, with `left` seconds to spend, of which an iteration is expected to take some."""
+    """At one width, with `left` seconds to spend, of which an iteration is expected to take some.
+
+    `costs` are those that do not depend on the width.
+    """
     parser["features"] = list(features)
     device = torch.device(parser.get_parsed_content("device"))
     network = parser.get_parsed_content("network_def")
@@ -191,13 +238,14 @@ def _pace(
     try:
         clock = _Clock(device, warm_up, left)
         iteration = _seconds_of_an_iteration(parser, dataset, batch, clock)
-        validation = _seconds_of_a_validation(parser)
+        validation, scoring = _seconds_of_a_validation(parser, bool(run.candidates))
     except RuntimeError as error:
         if not isinstance(cause_under_monai(error), torch.OutOfMemoryError):
             raise
         torch.cuda.empty_cache()
         return Pace(features, parameters, why_not="needs more memory than is free")
-    return Pace(features, parameters, iteration, run.seconds(iteration, validation, preparing))
+    costs = replace(costs, iteration=iteration, validation=validation, scoring=scoring)
+    return Pace(features, parameters, iteration, run.seconds(costs))
 
 
 class _Clock:
@@ -230,15 +278,18 @@ def _seconds_of_an_iteration(parser: ConfigParser, dataset: Dataset, batch: int,
     tiles = (clock.warm_up + _MOST) * batch
     many: Dataset = ConcatDataset([dataset] * math.ceil(tiles / len(dataset)))  # type: ignore[arg-type]
     parser["train::dataloader"] = DataLoader(many, batch_size=batch, drop_last=True, num_workers=0)
-    handlers = [each for each in parser["train::handlers"] if "ClipGradients" in str(each.get("_target_"))]
-    parser["train::handlers"] = [*handlers, clock]
+    parser["train::handlers"] = [*_handlers(parser, "ClipGradients"), clock]
     parser["train::trainer::max_epochs"] = 1
     parser.get_parsed_content("train::trainer").run()
     return clock.iteration
 
 
-def _seconds_of_a_validation(parser: ConfigParser) -> float:
-    """Of one section: prediction and scores."""
+def _seconds_of_a_validation(parser: ConfigParser, searches: bool) -> tuple[float, float]:
+    """Of one section: prediction and scores; and the scores alone, where values are searched for, else 0.
+
+    Scoring takes as long as there are objects to make, of which a network that has hardly been trained may see none at
+    all. So the truth is scored too, as if it had been predicted, and the longer of both counts.
+    """
     training, validation = parser.get_parsed_content("split")
     file = (validation or training)[0]
     parser["validate::dataset::data"] = [{**file, "sections": file["sections"][:1]}]
@@ -246,6 +297,49 @@ def _seconds_of_a_validation(parser: ConfigParser) -> float:
     evaluator: Any = parser.get_parsed_content("validate::evaluator")
     start = time.perf_counter()
     evaluator.run()
+    seconds = time.perf_counter() - start
+    if not searches:
+        return seconds, 0.0
+    decoding = parser.get_parsed_content("decoding")
+    sample: Any = parser.get_parsed_content("validate::dataset")[0]
+    image = torch.as_tensor(sample["image"])[None].to(parser.get_parsed_content("device"))
+    with torch.inference_mode():
+        logits = parser.get_parsed_content("validate::inferer")(image, parser.get_parsed_content("network").eval())
+        predicted = logits.float().softmax(1)[0].cpu().numpy()
+    truth = np.asarray(sample["cells" if decoding.objects else "label"])[0].astype(np.int32)
+    of_network, of_truth = (
+        _seconds_of_scoring(each, truth, decoding) for each in (predicted, as_predicted(truth, decoding))
+    )
+    return seconds + max(of_truth - of_network, 0.0), max(of_truth, of_network)
+
+
+def _seconds_of_scoring(probability: np.ndarray, truth: np.ndarray, decoding: Decoding) -> float:
+    start = time.perf_counter()
+    scores_of([(probability, truth)], decoding)
+    return time.perf_counter() - start
+
+
+def as_predicted(truth: np.ndarray, decoding: Decoding) -> np.ndarray:
+    """The probabilities of a network that sees the truth: 0 or 1, or the distance in each cell, 0 to 1.
+
+    Args:
+        truth: one integer per cell, or not 0 inside; (H, W).
+        decoding: that reads them; of two classes.
+
+    Returns:
+        float32, (decoding.channels, H, W).
+    """
+    inside = (truth > 0).astype(np.float32)
+    if not decoding.by_distance:
+        return np.stack([1 - inside, inside])
+    distance = object_distances(truth).astype(np.float32)
+    return np.stack([1 - inside, distance, inside - distance])
+
+
+def seconds_of_a_start() -> float:
+    """Of a process like a training's, until it has its packages."""
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-c", _IMPORTS], check=True, capture_output=True)
     return time.perf_counter() - start
 
 

@@ -13,6 +13,7 @@ import torch
 from monai.bundle import ConfigParser
 from monai.transforms import Compose
 
+from monai_unet import busy
 from monai_unet.data.sections import SectionDataset
 from monai_unet.io import written_aside
 from monai_unet.io.stack import count_sections
@@ -180,10 +181,14 @@ def times_text(table: Sequence[Sequence[str]], where: str) -> str:
     lines = [
         "  " + "  ".join(cell.ljust(width) for cell, width in zip(line, wide, strict=True)).rstrip() for line in table
     ]
-    return "\n".join([f"how long training takes on {where}, by a few iterations:", *lines, f"  {WIDTH}"])
+    return "\n".join([f"how long training takes on {where}; {MEASURED}:", *lines, f"  {ASSUMED}"])
 
 
-WIDTH = 'longer on a busy machine; another width: --features "[...]" in all commands'
+MEASURED = "measured by a start, a few iterations and one validation"
+ASSUMED = (
+    "for all epochs, validations and the search for values after them, if other processes take as much of the machine "
+    'as now. Another width: --features "[...]" in all commands'
+)
 
 
 def _labels(raw: Mapping[str, Any], image: np.ndarray, classes: Sequence[str]) -> list[Tile]:
@@ -221,8 +226,10 @@ def _dataset(folder: Path, data: list[dict[str, Any]], transform: Any = None) ->
 
 
 def _cpu() -> str:
-    threads = torch.get_num_threads()
-    return f"the CPU, {threads} thread{'s' if threads > 1 else ''}"
+    threads, cores = torch.get_num_threads(), busy.usable_cores()
+    taken = busy.cores_taken(cores)
+    others = f", while other processes take {taken:.1f} of {len(cores)} cores" if taken >= 0.25 else ""
+    return f"the CPU, {threads} thread{'s' if threads > 1 else ''}{others}"
 
 
 def _gpu(device: torch.device) -> str:
@@ -243,5 +250,5 @@ def try_bundle(folder: Path, labelled: Sequence[bool] = (), say: Any = print) ->
     say(f"look at {place / 'montage.png'} or {place / 'index.html'}:\n  {LOOK}")
     paces, where = pace(folder, prepared)
     table = lines_of(paces)
-    write(folder, rows, table, f"On {where}, by a few iterations; {WIDTH}.")
+    write(folder, rows, table, f"On {where}; {MEASURED}: {ASSUMED}.")
     say(f"\n{times_text(table, where)}")

@@ -106,6 +106,20 @@ def test_the_same_seed_draws_the_same_tiles(bundle):
 def test_the_work_of_a_run_is_read_from_its_config(bundle):
     run = timing.run_of(timing.parsed(bundle / "configs" / "train.json", bundle))
     assert (run.epochs, run.training, run.validation, run.batch_size) == (4, 2, 1, 4)
+    assert run.candidates >= 15  # cells: a threshold, a depth and a smallest size
+
+
+def test_without_validation_sections_no_values_are_searched_for(bundle):
+    narrow(bundle, validation=0)
+    assert timing.run_of(timing.parsed(bundle / "configs" / "train.json", bundle)).candidates == 0
+
+
+def test_other_processes_are_told(monkeypatch):
+    monkeypatch.setattr(trial.busy, "usable_cores", lambda: {0, 1})
+    monkeypatch.setattr(trial.busy, "cores_taken", lambda cores: 1.4)
+    assert trial._cpu().endswith("while other processes take 1.4 of 2 cores")
+    monkeypatch.setattr(trial.busy, "cores_taken", lambda cores: 0.1)
+    assert "other" not in trial._cpu()
 
 
 def test_three_widths_are_measured_and_nothing_is_written_but_the_trial(bundle):
