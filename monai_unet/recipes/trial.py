@@ -207,10 +207,12 @@ def _labels(raw: Mapping[str, Any], image: np.ndarray, classes: Sequence[str]) -
 def _weights(weight: Any) -> Tile:
     values = resized(torch.as_tensor(weight).cpu().numpy()[0], SIDE)
     low, high = float(values.min()), float(values.max())
-    bar = np.full((len(values), 16, 3), 255, np.uint8)
-    bar[:, 4:] = heat_bar(len(values))
-    found = f"weight: {low:.3g} everywhere" if low == high else f"weight, 0 (dark) to {high:.3g} (bright)"
-    return Tile(found, np.concatenate([heat(values, 0, high), bar], axis=1))
+    if low == high:
+        return Tile(f"weight: {low:.3g} everywhere", np.full((*values.shape, 3), 235, np.uint8))
+    drawn = heat(values, 0, high)
+    drawn[:, -16:-12] = 255  # the bar lies over the edge of the map, so that all pictures are of one size
+    drawn[:, -12:] = heat_bar(len(values))
+    return Tile(f"weight, 0 (dark) to {high:.3g} (bright)", drawn)
 
 
 def _parsed(folder: Path) -> ConfigParser:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from monai_unet.report.page import Panel
 from monai_unet.report.pictures import png
+from monai_unet.report.template import fill
 
 _GAP, _LINE = 8, 16  # pixels between pictures, and of a line of text
 _INK, _PAPER = (27, 32, 39), (255, 255, 255)
@@ -76,17 +76,12 @@ def montage_page(
         times: a table, its head first; no table when empty.
         note: under the table.
     """
-    import jinja2  # a dependency of torch too
-
-    template = (resources.files("monai_unet.report") / "montage.html").read_text(encoding="utf-8")
-    environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    )
     panels = [
         (row.title, [Panel(tile.caption, f"{row.title}: {tile.caption}", png(tile.picture)) for tile in row.tiles])
         for row in rows
     ]
-    return environment.from_string(template).render(title=title, hints=hints, rows=panels, times=times, note=note)
+    values = {"title": title, "hints": hints, "rows": panels, "times": times, "note": note}
+    return fill("montage.html", values)
 
 
 def _font() -> Any:

@@ -7,10 +7,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from importlib import resources
 
 from monai_unet.report.classes import ClassRow
 from monai_unet.report.objects import SizeClass
+from monai_unet.report.template import fill
 
 MISSING = "\N{EN DASH}"
 
@@ -161,11 +161,4 @@ class Page:
 
 def render(page: Page) -> str:
     """The HTML of the page; it needs no other file and no network, and opens the pictures in full size by links."""
-    import jinja2  # a dependency of torch too; needed at the end of an evaluation only
-
-    template = (resources.files("monai_unet.report") / "report.html").read_text(encoding="utf-8")
-    environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    )
-    environment.filters["number"] = number
-    return environment.from_string(template).render(vars(page))
+    return fill("report.html", vars(page), {"number": number})

@@ -44,7 +44,7 @@ def run(folder, outputs, **arguments):
 
 def rows(page, table):
     """Texts of the cells of a table, row by row."""
-    (body,) = re.findall(rf'<table class="{table}">(.*?)</table>', page, re.DOTALL)
+    (body,) = re.findall(rf'<table class="{table}"[^>]*>(.*?)</table>', page, re.DOTALL)
     texts = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.DOTALL) for row in body.split("</tr>")]
     return [[re.sub(r"<[^>]+>", "", text).strip() for text in row] for row in texts if row]
 

@@ -36,3 +36,13 @@ def test_names_of_files_are_text_and_no_html():
 def test_the_table_of_times_is_there_when_there_is_one():
     assert "<table>" not in montage_page("mine", [], ROWS)
     assert "<td>2 h</td>" in montage_page("mine", [], ROWS, [["width", "time"], ["16", "2 h"]], "on this machine")
+
+
+def test_every_picture_says_in_words_what_it_shows_and_how_large_it_is():
+    images = re.findall(r"<img [^>]*>", montage_page("mine", [], ROWS))
+    assert [re.search(r'alt="([^"]*)"', image)[1] for image in images] == [
+        "image a.tif: one",
+        "image a.tif: two",
+        "b &lt;c&gt;: three",
+    ]
+    assert 'width="30" height="20"' in images[0]
