@@ -402,15 +402,19 @@ def _new_restoration(args: argparse.Namespace) -> None:
     from monai_unet.recipes.create_restoration import new_restoration
 
     of_labels = ("classes", "labels", "ignore_label", "partly_annotated", "colours")
-    not_yet = ("channels", "pages", "normalise", "no_trial")  # such a bundle is for grey images, and has no trial
-    given = [f"--{name.replace('_', '-')}" for name in of_labels + not_yet if getattr(args, name) not in (None, False)]
+    given = [f"--{name.replace('_', '-')}" for name in (*of_labels, "normalise") if getattr(args, name) is not None]
     if args.like != _LIKE:
         given.append("--like")
     if given:
         raise ValueError(f"{', '.join(given)} does nothing for images that are restored: leave it out")
-    made = new_restoration(args.name, args.dataset_dir, args.targets or "pairs", args.out)
+    made = new_restoration(
+        args.name, args.dataset_dir, args.targets or "pairs", args.out, channels=args.channels, pages=args.pages
+    )
     print(made.text)
     _say_commands(made.folder)
+    if not args.no_trial:
+        print(flush=True)
+        _try(args, made.folder, ())
 
 
 def _say_commands(bundle: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -178,7 +178,7 @@ def split_files(
     Raises:
         ValueError: when none would train, or a section is in both or does not exist.
     """
-    sections = [(index, section) for index, file in enumerate(files) for section in range(_num_sections(file))]
+    sections = [(index, section) for index, file in enumerate(files) for section in range(num_sections(file))]
     names = sorted({file["sequence"] for file in files})
     if isinstance(validation, float) and len(names) > 1:
         validation = names[-1]
@@ -195,9 +195,9 @@ def split_files(
     )
 
 
-def _num_sections(file: dict[str, Any]) -> int:
-    """By the partner where there is one: whether an image's pages are sections or channels is not asked here."""
-    return count_sections(file.get("label") or file.get("target") or file["image"])
+def num_sections(file: Mapping[str, Any]) -> int:
+    """By the partner where there is one, as it need not say what an image's pages are; of restored images told."""
+    return count_sections(file.get("label") or file.get("target") or file["image"], file.get("pages"))
 
 
 def _taken(files: Sequence[dict[str, Any]], sections: Sequence[tuple[int, int]]) -> list[dict[str, Any]]:

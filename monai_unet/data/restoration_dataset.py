@@ -11,7 +11,7 @@ import torch
 
 from monai_unet.data.cached_sections import CachedSections
 from monai_unet.data.restoration_files import TARGETS
-from monai_unet.io import ONE_CHANNEL, Exposure, Pages, open_image, open_source, read_image, read_onto, read_whole
+from monai_unet.io import ONE_CHANNEL, Exposure, ImageSource, Pages, open_image, read_onto, read_whole
 
 
 def read_restoration_sections(
@@ -32,8 +32,8 @@ def read_restoration_sections(
             `RandMaskPixelsd`; "recorrupted", where it is split in two, see `RandRecorruptd`; "noise2noise", where a
             neighbouring section at the same place is the target, each with each of its one or two neighbours.
         sections: those to use, counted from 0; a neighbour is one of them too. All when left out.
-        channels: of the image, see `monai_unet.io.open_image`.
-        pages: of the image, see `monai_unet.io.open_image`.
+        channels: of the image, see `monai_unet.io.open_image`; a target has all of its own.
+        pages: of both, see `monai_unet.io.open_image`.
         exposure: how the image's grey values are normalised; as they are in the file when left out.
 
     Returns:
@@ -55,8 +55,7 @@ def read_restoration_sections(
     if targets == "pairs":
         if target is None:
             raise ValueError(f"{image} has no target, and targets are pairs")
-        is_grey = open_source(target).info.channels == 1
-        truth = read_onto(target, source.info)[None] if is_grey else read_image(target, None)
+        truth = read_target(target, source, pages)
         if truth.shape[1:] != pixels.shape[1:]:
             raise ValueError(f"{target} has the shape {truth.shape[1:]}; its image {image} has {pixels.shape[1:]}")
     number = pixels.shape[1]
@@ -83,6 +82,15 @@ def read_restoration_sections(
         }
         for index, other in of_both
     ]
+
+
+def read_target(target: str | Path, source: ImageSource, pages: Pages | None = None) -> np.ndarray:
+    """The target of an image, (C, D, H, W), with all channels that it has; a grey one on the grid of its image.
+
+    Errors as `read_image` and `read_onto` have them.
+    """
+    own = open_image(target, None, pages)
+    return read_onto(target, source.info)[None] if own.info.channels == 1 else read_whole(own)
 
 
 def _section(pixels: np.ndarray, index: int, path: str | Path) -> torch.Tensor:

@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from monai_unet.data.labelled_files import pair_by_name
+from monai_unet.io import Pages
 from monai_unet.io.stack import list_images, stem
 
 TARGETS = ("pairs", "noise2void", "noise2noise", "recorrupted")
 
 
-def restoration_files(dataset_dir: str | Path, targets: str = "pairs") -> list[dict[str, Any]]:
+def restoration_files(
+    dataset_dir: str | Path, targets: str = "pairs", pages: Pages | None = None
+) -> list[dict[str, Any]]:
     """The images of a folder that are to be restored, in order.
 
     Args:
@@ -19,8 +22,10 @@ def restoration_files(dataset_dir: str | Path, targets: str = "pairs") -> list[d
             lie in the folder itself.
         targets: "pairs"; or "noise2void", "noise2noise" or "recorrupted", which need none, see `RestorationDataset`.
 
+        pages: what the pages of images and targets are, see `monai_unet.io.open_image`.
+
     Returns:
-        A dictionary per image: `image`, and with pairs `target`, the paths; `name`; and `sequence`, "".
+        A dictionary per image: `image`, and with pairs `target`, the paths; `name`; `sequence`, ""; and `pages`.
 
     Raises:
         FileNotFoundError: when the folder or its images are missing, or an image or target has no partner.
@@ -33,7 +38,7 @@ def restoration_files(dataset_dir: str | Path, targets: str = "pairs") -> list[d
         raise FileNotFoundError(f"{folder} does not exist; expected a folder with images/, and targets/ for pairs")
     if targets != "pairs":
         inner = folder / "images" if (folder / "images").is_dir() else folder
-        found = [{"image": file, "name": stem(file), "sequence": ""} for file in list_images(inner)]
+        found = [{"image": file, "name": stem(file), "sequence": "", "pages": pages} for file in list_images(inner)]
         if not found:
             raise FileNotFoundError(f"{inner} holds no images")
         return found
@@ -50,7 +55,7 @@ def restoration_files(dataset_dir: str | Path, targets: str = "pairs") -> list[d
         raise FileNotFoundError(f"{problems[0]}{more}; each image needs its target: images/a.tif and targets/a.tif")
     if not pairs:
         raise FileNotFoundError(f"{folder}/images holds no images")
-    return pairs
+    return [{**pair, "pages": pages} for pair in pairs]
 
 
 def scored_targets(dataset_dir: str | Path, targets: str) -> str:

@@ -87,18 +87,28 @@ def _is_known(name: PathLike) -> bool:
 class TiffWriter(ImageWriter):
     """One page per section, in the challenge's plain form; zlib-compressed.
 
-    Takes (1, W, H) or (1, W, H, D), with or without the channel; several channels are refused.
+    Takes (1, W, H) or (1, W, H, D), with or without the channel. Several channels are refused, or with
+    `several_channels` written as an OME-TIFF, which says what its pages are.
     """
 
-    def __init__(self, output_dtype: DtypeLike = np.float32, scale: int | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        output_dtype: DtypeLike = np.float32,
+        scale: int | None = None,
+        several_channels: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
-        self.output_dtype = output_dtype
+        self.output_dtype, self.several_channels = output_dtype, several_channels
 
     def set_data_array(self, data_array: NdarrayOrTensor, channel_dim: int | None = 0, **kwargs: Any) -> None:
         """Take the pixels; `channel_dim` None says that there is no channel."""
         array = convert_data_type(data_array, np.ndarray)[0]
-        if channel_dim is not None:
-            if array.shape[channel_dim] != 1:
+        is_several = channel_dim is not None and array.shape[channel_dim] != 1
+        if channel_dim is not None and is_several and self.several_channels:
+            array = np.moveaxis(array, channel_dim, -1)  # (W, H, [D,] C), to become (C, [D,] H, W)
+        elif channel_dim is not None:
+            if is_several:
                 raise ValueError(
                     f"a prediction of shape {array.shape} has {array.shape[channel_dim]} channels: a TIFF of sections "
                     "holds one; choose a class or take the argmax first"
@@ -106,6 +116,7 @@ class TiffWriter(ImageWriter):
             array = array.squeeze(channel_dim)
         check_range(array, self.output_dtype)
         self.data_obj = array.T
+        self.axes = {3: "CYX", 4: "CZYX"}[array.ndim] if is_several else None
 
     def set_metadata(self, meta_dict: Mapping | None = None, resample: bool = True, **options: Any) -> None:
         """A plain TIFF keeps no affine."""
@@ -118,7 +129,13 @@ class TiffWriter(ImageWriter):
         array = np.ascontiguousarray(self.data_obj, dtype=self.output_dtype)
         with written_aside(filename) as temporary:
             tifffile.imwrite(
-                temporary, array, photometric="minisblack", compression="zlib", metadata=None, software=WRITTEN_BY
+                temporary,
+                array,
+                photometric="minisblack",
+                compression="zlib",
+                metadata={"axes": self.axes} if self.axes else None,
+                ome=self.axes is not None,
+                software=WRITTEN_BY,
             )
 
 
@@ -173,13 +190,16 @@ class SaveSectionsd(SaveImaged):
         keys: of the results.
         output_ext: of all results, ".tif", ".nii" or ".nii.gz"; when left out, ".nii.gz" of images with an affine, and
             ".tif" of others.
+        several_channels: whether a TIFF may have them.
         options: of `SaveImaged`; results are named after their images, `image_name`, unless a formatter is given.
 
     Raises:
         ValueError: for another ending.
     """
 
-    def __init__(self, keys: KeysCollection, output_ext: str | None = None, **options: Any) -> None:
+    def __init__(
+        self, keys: KeysCollection, output_ext: str | None = None, several_channels: bool = False, **options: Any
+    ) -> None:
         options = {"output_name_formatter": image_name, **options}
         endings = (".tif", ".nii.gz") if output_ext is None else (output_ext,)
         if not set(endings) <= set(_WRITERS):
@@ -188,6 +208,9 @@ class SaveSectionsd(SaveImaged):
             SaveImaged(keys, output_ext=ending, writer=_WRITERS[ending], separate_folder=False, **options).saver
             for ending in endings
         ]
+        for saver, ending in zip(self._savers, endings, strict=True):
+            if several_channels and _WRITERS[ending] is TiffWriter:
+                saver.set_options(init_kwargs={"several_channels": True})
         super().__init__(keys, output_ext=endings[0], writer=_WRITERS[endings[0]], separate_folder=False, **options)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:

@@ -20,6 +20,7 @@ from monai_unet.io.sources import (
     ImageInfo,
     ImageSource,
     Pages,
+    as_pages,
     common_part,
     in_files,
     is_dicom,
@@ -260,6 +261,11 @@ def stem(path: str | Path) -> str:
     return _SUFFIX.sub("", Path(path).name)
 
 
-def count_sections(path: str | Path) -> int:
-    """Number of sections of an image file, without reading the pixels. Errors as `read_stack` has them."""
-    return open_source(path).info.shape[0]
+def count_sections(path: str | Path, pages: Pages | None = None) -> int:
+    """Number of sections of an image file, without reading the pixels. Errors as `read_stack` has them.
+
+    Args:
+        path: the file.
+        pages: what its pages are, see `open_image`.
+    """
+    return as_pages(open_source(path), pages).info.shape[0]

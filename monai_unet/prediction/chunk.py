@@ -84,7 +84,7 @@ def predict_chunk(job: Job, index: tuple[int, ...]) -> None:
         logits = mean_over_rotations(model.network, patch, model.rotations, grey_values=restores)
         logits = crop_to_tile(logits, geometry_tile, model.geometry).float()
         if isinstance(model.decoding, Restoration):
-            probability = model.decoding.grey_values(logits)[0]
+            probability = model.decoding.grey_values(logits[0])
         else:
             probability = softmax_of_pixels(logits)[0]
     probability = probability.cpu()  # a GPU is waited for here, while another thread gives it the next tile

@@ -34,7 +34,7 @@ def facts(survey: Survey) -> dict[str, str]:
     lines = {
         "images": f"{survey.num_sections} sections of {sizes} pixels in {files(survey)} "
         f"({', '.join(survey.suffixes)}; {', '.join(survey.dtypes)})",
-        "channels": channels(survey),
+        "channels": channels(survey.channels),
         "grey values": f"{survey.darkest:g} to {survey.brightest:g}, mean {in_words(survey.mean)}, std "
         f"{in_words(survey.std)} (without the 0.1 % at either end)",
         "labels": _KINDS[survey.kind],
@@ -53,11 +53,11 @@ def facts(survey: Survey) -> dict[str, str]:
     return lines
 
 
-def channels(survey: Survey) -> str:
-    """Their number, and their names where there are several."""
-    if len(survey.channels) == 1:
+def channels(given: Sequence[str]) -> str:
+    """The number of channels, and their names where there are several."""
+    if len(given) == 1:
         return "single channel"
-    return f"{len(survey.channels)} channels ({', '.join(channel_names(survey.channels))})"
+    return f"{len(given)} channels ({', '.join(channel_names(given))})"
 
 
 def files(survey: Survey) -> str:

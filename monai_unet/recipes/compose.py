@@ -237,7 +237,9 @@ def _describe_tensors(configs: dict[str, dict[str, Any]]) -> None:
         )
         targets = inference["target_range"]
         limits = inference["value_range"] if targets == "@value_range" else targets
-        tensors["outputs"]["pred"]["value_range"] = [round((value - mean) / std, 3) for value in limits]
+        means, stds = np.broadcast_arrays(np.atleast_1d(mean), std)
+        low, high = ((limit - means) / stds for limit in limits)
+        tensors["outputs"]["pred"]["value_range"] = [round(float(low.min()), 3), round(float(high.max()), 3)]
     tensors["outputs"]["pred"]["num_channels"] = len(channels)
     tensors["outputs"]["pred"]["channel_def"] = {str(n): name for n, name in enumerate(channels)}
 

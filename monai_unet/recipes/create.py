@@ -210,7 +210,7 @@ def _metadata(name: str, kind: str, survey: Survey, colours: str | None) -> dict
         "copyright": "yours to fill in",
         "data_source": "own images",
         "data_type": ", ".join(suffix.removeprefix(".") for suffix in survey.suffixes),
-        "image_classes": f"{card.channels(survey)}, {', '.join(survey.dtypes)}, "
+        "image_classes": f"{card.channels(survey.channels)}, {', '.join(survey.dtypes)}, "
         f"{survey.darkest:g} to {survey.brightest:g}",
         "label_classes": labels[survey.kind] if colours is None else f"in colour, {colours}",
         "pred_classes": predicted[kind],

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from monai_unet.geometry import ValidGeometry
+from monai_unet.io import ONE_CHANNEL, Pages
+from monai_unet.recipes import card
 from monai_unet.recipes.compose import Recipe, compose, shipped
 from monai_unet.recipes.folder import new_folder, write_bundle
 from monai_unet.recipes.settings import ITERATIONS, rounded
-from monai_unet.recipes.survey_restoration import RestorationSurvey, survey_restoration
+from monai_unet.recipes.survey_restoration import GreyValues, RestorationSurvey, survey_restoration
 
 _LIKE = "denoise"
 
@@ -34,7 +37,12 @@ class NewRestoration:
 
 
 def new_restoration(
-    name: str, dataset_dir: str | Path, targets: str = "pairs", out: str | Path | None = None
+    name: str,
+    dataset_dir: str | Path,
+    targets: str = "pairs",
+    out: str | Path | None = None,
+    channels: str | Sequence[str] | None = None,
+    pages: Pages | None = None,
 ) -> NewRestoration:
     """Make a bundle for a folder of images and targets, or of images alone.
 
@@ -43,6 +51,8 @@ def new_restoration(
         dataset_dir: the folder, see `restoration_files`.
         targets: "pairs", "noise2void" or "noise2noise".
         out: the bundle's folder; `bundles/NAME` when left out, or `NAME` where there is no folder `bundles`.
+        channels: as in `survey_restoration`.
+        pages: as in `survey_restoration`.
 
     Raises:
         FileExistsError: when there is something at the place of the bundle.
@@ -50,7 +60,7 @@ def new_restoration(
         ValueError: when the folder cannot be trained on, with all the reasons.
     """
     folder = new_folder(name, out)
-    survey = survey_restoration(dataset_dir, targets)
+    survey = survey_restoration(dataset_dir, targets, channels, pages)
     if survey.problems:
         problems = "\n".join(f"  - {problem}" for problem in survey.problems)
         raise ValueError(f"{survey.folder} cannot be trained on yet; nothing was written:\n{problems}")
@@ -65,11 +75,19 @@ def _values(survey: RestorationSurvey, targets: str, train: dict[str, Any]) -> d
     number = sum(survey.sections_of_files)
     least = 2 if targets == "noise2noise" else 1
     validation = max(round(number / 6), least)
-    mean, std = rounded(survey.images.mean, survey.images.std)
-    values: dict[str, Any] = {"targets": targets, "image_mean": mean, "image_std": std}
+    values: dict[str, Any] = {"targets": targets}
+    if survey.channels != ONE_CHANNEL:
+        values["channels"] = list(survey.channels)
+    if survey.pages is not None:
+        values["pages"] = survey.pages
+    values["image_mean"], values["image_std"] = _numbers(survey.images)
     truth = survey.targets or survey.images
     if survey.targets is not None:
-        values["target_mean"], values["target_std"] = rounded(truth.mean, truth.std)
+        values["target_mean"], values["target_std"] = _numbers(truth)
+    if survey.target_channels > 1:
+        values["target_channels"] = survey.target_channels
+    if survey.target_channels != len(survey.channels):
+        values["residual"] = False  # an image is no start for a target of other channels
     values["target_range"] = [truth.darkest, truth.brightest]
     slack = (survey.images.brightest - survey.images.darkest) / 4  # other images may be brighter
     low = 0.0 if survey.images.darkest >= 0 else survey.images.darkest - slack
@@ -79,6 +97,12 @@ def _values(survey: RestorationSurvey, targets: str, train: dict[str, Any]) -> d
     values["validation"] = validation
     values["epochs"] = max(round(ITERATIONS / math.ceil((number - validation) / train["batch_size"])), 1)
     return values
+
+
+def _numbers(grey: GreyValues) -> tuple[Any, Any]:
+    """Mean and deviation, rounded: a number each, or a list with one for each channel."""
+    mean, std = zip(*map(rounded, grey.mean, grey.std), strict=True)
+    return (list(mean), list(std)) if len(mean) > 1 else (mean[0], std[0])
 
 
 def _recipe(start: Recipe, name: str, survey: RestorationSurvey, own: dict[str, Any]) -> Recipe:
@@ -105,7 +129,7 @@ def _recipe(start: Recipe, name: str, survey: RestorationSurvey, own: dict[str, 
                 "authors": "yours to fill in",
                 "copyright": "yours to fill in",
                 "data_source": "own images",
-                "image_classes": "single channel, grey values",
+                "image_classes": f"{card.channels(survey.channels)}, grey values",
             },
         },
     )

@@ -122,7 +122,7 @@ def test_a_target_without_an_image_is_named_before_a_bundle_is_made(data, tmp_pa
         new_restoration("mine", tmp_path, out=tmp_path / "mine")
 
 
-@pytest.mark.parametrize("option", [["--like", "isbi"], ["--colours", "a=0,0,0 b=1,1,1"], ["--channels", "0"]])
+@pytest.mark.parametrize("option", [["--like", "isbi"], ["--colours", "a=0,0,0 b=1,1,1"], ["--normalise", "image"]])
 def test_an_option_that_does_nothing_for_restored_images_is_refused(data, tmp_path, capsys, option):
     out = tmp_path / "mine"
     assert main(["new", "mine", "--dataset-dir", str(data), "--out", str(out), *option]) == 2

@@ -9,7 +9,7 @@ from monai.data import MetaTensor
 from monai.transforms import LoadImage, SaveImage
 from PIL import Image
 
-from monai_unet.io import open_source, read_stack
+from monai_unet.io import open_source, read_image, read_stack
 from monai_unet.io.monai_files import NiftiWriter, SaveSectionsd, TiffWriter, challenge_name
 
 STACK = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
@@ -72,6 +72,18 @@ def test_probabilities_keep_their_values(tmp_path):
     probability = MetaTensor(torch.tensor([[[0.25, 1.0]]]), meta={"filename_or_obj": "a.tif"})
     save(probability, tmp_path, np.float32)
     assert tifffile.imread(tmp_path / "a_out.tif").tolist() == [[0.25], [1.0]]
+
+
+@pytest.mark.parametrize("size", [(3, 4), (5, 3, 4)])
+def test_several_channels_are_read_again_as_channels_where_they_may_be_written(tmp_path, size):
+    pixels = np.random.default_rng(0).random((2, *size)).astype(np.float32)
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((3, 4), np.uint8))
+    axes = (0, *range(len(size), 0, -1))  # MONAI's order, x first
+    image = MetaTensor(torch.from_numpy(pixels.transpose(axes)), meta={"filename_or_obj": str(tmp_path / "a.tif")})
+    SaveSectionsd("pred", several_channels=True, output_dir=tmp_path, output_postfix="out", print_log=False)(
+        {"pred": image}
+    )
+    assert np.array_equal(read_image(tmp_path / "a_out.tif", None).reshape(pixels.shape), pixels)
 
 
 def test_several_channels_are_refused():
