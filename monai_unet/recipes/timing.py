@@ -6,7 +6,7 @@ import math
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -118,16 +118,29 @@ class Run:
 def run_of(parser: ConfigParser) -> Run:
     """How much work the training of a bundle is, by its training config."""
     value = parser.get_parsed_content
-    training, validation = ([section for file in part for section in file["sections"]] for part in value("split"))
+    targets = value("targets") if "targets" in parser else ""
+    training, validation = (num_samples(part, targets) for part in value("split"))
     searches = bool(validation) and bool(_handlers(parser, "FindValues"))
     return Run(
         value("epochs"),
-        len(training),
-        len(validation) or len(training),
+        training,
+        validation or training,
         value("batch_size"),
         max(value("val_interval"), 1),
         num_candidates(value("decoding")) if searches else 0,
     )
+
+
+def num_samples(files: Sequence[Mapping[str, Any]], targets: str) -> int:
+    """How many samples a data set makes of the sections of these files: one of each, with a neighbour one of each pair.
+
+    Example:
+        >>> num_samples([{"sections": [0, 1, 2, 5]}], ""), num_samples([{"sections": [0, 1, 2, 5]}], "noise2noise")
+        (4, 4)
+    """
+    if targets != "noise2noise":
+        return sum(len(file["sections"]) for file in files)
+    return sum(other in file["sections"] for file in files for one in file["sections"] for other in (one - 1, one + 1))
 
 
 def _handlers(parser: ConfigParser, name: str) -> list[Any]:
@@ -287,30 +300,45 @@ def _seconds_of_an_iteration(parser: ConfigParser, dataset: Dataset, batch: int,
 def _seconds_of_a_validation(parser: ConfigParser, searches: bool) -> tuple[float, float]:
     """Of one section: prediction and scores; and the scores alone, where values are searched for, else 0.
 
-    Scoring takes as long as there are objects to make, of which a network that has hardly been trained may see none at
-    all. So the truth is scored too, as if it had been predicted, and the longer of both counts.
+    Scoring depends on what is scored. A network that has hardly been trained gives noise, which takes longer than the
+    objects of a trained one, or nothing, which takes no time. So the truth is scored too, as if it had been predicted,
+    and what is measured counts as the truth's time at least, and as twice that at most.
     """
     training, validation = parser.get_parsed_content("split")
-    file = (validation or training)[0]
-    parser["validate::dataset::data"] = [{**file, "sections": file["sections"][:1]}]
+    targets = parser.get_parsed_content("targets") if "targets" in parser else ""
+    parser["validate::dataset::data"] = [_least_data(validation or training, targets)]
     parser["validate::handlers"] = []
     evaluator: Any = parser.get_parsed_content("validate::evaluator")
     start = time.perf_counter()
     evaluator.run()
-    seconds = time.perf_counter() - start
+    seconds = (time.perf_counter() - start) / len(parser.get_parsed_content("validate::dataset"))
     if not searches:
         return seconds, 0.0
     decoding = parser.get_parsed_content("decoding")
     sample: Any = parser.get_parsed_content("validate::dataset")[0]
     image = torch.as_tensor(sample["image"])[None].to(parser.get_parsed_content("device"))
+    start = time.perf_counter()
     with torch.inference_mode():
         logits = parser.get_parsed_content("validate::inferer")(image, parser.get_parsed_content("network").eval())
         predicted = logits.float().softmax(1)[0].cpu().numpy()
+    predicting = time.perf_counter() - start
     truth = np.asarray(sample["cells" if decoding.objects else "label"])[0].astype(np.int32)
     of_network, of_truth = (
         _seconds_of_scoring(each, truth, decoding) for each in (predicted, as_predicted(truth, decoding))
     )
-    return seconds + max(of_truth - of_network, 0.0), max(of_truth, of_network)
+    scoring = min(max(of_network, of_truth), 2 * of_truth)
+    return predicting + max(seconds - predicting, 0.0) * scoring / max(of_network, 1e-9), scoring
+
+
+def _least_data(files: Sequence[dict[str, Any]], targets: str) -> dict[str, Any]:
+    """A file with one of its sections, or with two neighbours where one is the other's target."""
+    for file in files:
+        for section in file["sections"]:
+            if targets != "noise2noise":
+                return {**file, "sections": [section]}
+            if section + 1 in file["sections"]:
+                return {**file, "sections": [section, section + 1]}
+    raise ValueError("no section validates, or none that has a neighbour")
 
 
 def _seconds_of_scoring(probability: np.ndarray, truth: np.ndarray, decoding: Decoding) -> float:

@@ -14,10 +14,12 @@ from monai.bundle import ConfigParser
 from monai.transforms import Compose
 
 from monai_unet import busy
-from monai_unet.data.sections import SectionDataset
+from monai_unet.data.cached_sections import CachedSections
+from monai_unet.data.labelled_files import num_sections
 from monai_unet.io import written_aside
-from monai_unet.io.stack import count_sections
+from monai_unet.recipes import trial_restored
 from monai_unet.recipes.timing import Pace, lines_of, measure, parsed
+from monai_unet.recipes.trial_restored import restored_rows, small_tile
 from monai_unet.report.classes import palette
 from monai_unet.report.montage import MontageRow, Tile, montage, montage_page
 from monai_unet.report.overlays import framed, heat, heat_bar, in_colour, overlaid, resized
@@ -40,14 +42,15 @@ class Prepared:
     """Some sections of a bundle as its training takes them.
 
     Attributes:
-        names: of the files of image and label, and the section, of each.
+        names: of the files of image and label or target, and the section, of each.
         short: names of the sections that are not prepared, but shown by their labels.
         others: these sections, as they were read.
         num_sections: of the whole data.
-        raw: the sections as they were read, see `read_labelled_sections`.
+        raw: the sections as they were read, see `read_labelled_sections` and `read_restoration_sections`.
         dataset: the same, prepared; its items are random tiles.
-        seconds: that preparing one took.
-        classes: names, background first.
+        seconds: that reading and preparing one took.
+        classes: names, background first; none where images are restored.
+        has_target: whether a section's target is another picture than its image, where images are restored.
     """
 
     names: tuple[str, ...]
@@ -55,9 +58,10 @@ class Prepared:
     others: Sequence[Mapping[str, Any]]
     num_sections: int
     raw: Sequence[Mapping[str, Any]]
-    dataset: SectionDataset
+    dataset: CachedSections
     seconds: float
     classes: tuple[str, ...]
+    has_target: bool = False
 
 
 def prepare(folder: Path, labelled: Sequence[bool] = (), number: int = 3) -> Prepared:
@@ -70,34 +74,57 @@ def prepare(folder: Path, labelled: Sequence[bool] = (), number: int = 3) -> Pre
     """
     parser = _parsed(folder)
     files = parser.get_parsed_content("files")
-    sections = [(file, index) for file in files for index in range(count_sections(file["label"]))]
+    sections = [(file, index) for file in files for index in range(num_sections(file))]
+    targets = parser.get_parsed_content("targets") if "targets" in parser else ""
+    by_neighbour = targets == "noise2noise"
     chosen = choose(len(sections), labelled, number)
     others = [index for index in choose(len(sections), labelled, number + _OTHERS) if index not in chosen][:_OTHERS]
-    raw = _dataset(folder, _data(sections, chosen + others), Compose([]))
     start = time.perf_counter()
-    dataset = _dataset(folder, _data(sections, chosen))
-    seconds = (time.perf_counter() - start) / len(chosen)
+    as_read = _read(folder, _data(sections, chosen, by_neighbour), len(chosen))
+    reading = time.perf_counter() - start
+    dataset = _dataset(folder, _data(sections, chosen, by_neighbour))
+    preparing = time.perf_counter() - start - 2 * reading
     dataset.transform.set_random_state(parser.get_parsed_content("seed"))
-    as_read = [raw[index] for index in range(len(raw))]
+    in_files = len([file for file, _ in sections if file in [sections[index][0] for index in chosen]])
+    other = _read(folder, _data(sections, others, by_neighbour), len(others))
     return Prepared(
         names=tuple(_name(*sections[index]) for index in chosen),
-        short=tuple(str(section["name"]) for section in as_read[len(chosen) :]),
-        others=as_read[len(chosen) :],
+        short=tuple(str(section["name"]) for section in other),
+        others=other,
         num_sections=len(sections),
-        raw=as_read[: len(chosen)],
+        raw=as_read,
         dataset=dataset,
-        seconds=seconds,
-        classes=tuple(parser.get_parsed_content("classes")),
+        seconds=reading / in_files + max(preparing, 0.0) / len(dataset),  # a file is read as a whole
+        classes=tuple(parser.get_parsed_content("classes")) if "classes" in parser else (),
+        has_target=targets in ("pairs", "noise2noise"),
     )
 
 
 def _name(file: Mapping[str, Any], section: int) -> str:
-    name = f"image {Path(file['image']).name}, label {Path(file['label']).name}"
-    return f"{name}, section {section}" if count_sections(file["label"]) > 1 else name
+    names = ", ".join(f"{part} {Path(file[part]).name}" for part in ("image", "label", "target") if part in file)
+    return f"{names}, section {section}" if num_sections(file) > 1 else names
 
 
-def _data(sections: Sequence[tuple[dict[str, Any], int]], indices: Sequence[int]) -> list[dict[str, Any]]:
-    return [{**file, "sections": [section]} for file, section in (sections[index] for index in indices)]
+def _data(
+    sections: Sequence[tuple[dict[str, Any], int]], indices: Sequence[int], by_neighbour: bool
+) -> list[dict[str, Any]]:
+    """What a data set takes for these sections; with a neighbour, which is its target, each gives two samples."""
+    data: list[dict[str, Any]] = []
+    for file, section in (sections[index] for index in indices):
+        first = min(section, max(num_sections(file) - 2, 0))
+        if data and not by_neighbour and data[-1]["image"] == file["image"]:  # a file is read once
+            data[-1]["sections"].append(section)
+        else:
+            data.append({**file, "sections": [first, first + 1] if by_neighbour else [section]})
+    return data
+
+
+def _read(folder: Path, data: list[dict[str, Any]], number: int) -> list[Mapping[str, Any]]:
+    """So many sections as they are in the files; where each is there with a neighbour, one of the two."""
+    if not data:
+        return []
+    raw = _dataset(folder, data, Compose([]))
+    return [raw[index] for index in range(0, len(raw), len(raw) // number)]
 
 
 def choose(count: int, labelled: Sequence[bool] = (), number: int = 3) -> list[int]:
@@ -113,7 +140,12 @@ def choose(count: int, labelled: Sequence[bool] = (), number: int = 3) -> list[i
 
 
 def rows_of(prepared: Prepared) -> list[MontageRow]:
-    """The montage's rows: a section's image, label, weight map, and augmented tiles; last the labels of others."""
+    """The montage's rows: a section's image, label, weight map, and augmented tiles; last the labels of others.
+
+    Of restored images the target takes the place of the label, and there is no weight map.
+    """
+    if not prepared.classes:
+        return _restored_rows(prepared)
     rows = []
     for index, (name, raw) in enumerate(zip(prepared.names, prepared.raw, strict=True)):
         image = in_colour(resized(np.asarray(raw["image"]), SIDE))
@@ -126,14 +158,29 @@ def rows_of(prepared: Prepared) -> list[MontageRow]:
             for number in range(_TILES)
         ]
         rows.append(MontageRow(name, tiles))
-    small = [
-        Tile(name, _labels(raw, in_colour(resized(np.asarray(raw["image"]), _SMALL)), prepared.classes)[0].picture)
-        for name, raw in zip(prepared.short, prepared.others, strict=True)
-    ]
-    if small:
-        shown = f"{len(prepared.names) + len(small)} of {prepared.num_sections}"
-        rows.append(MontageRow(f"labels of others; all in all {shown} sections are shown", small))
-    return rows
+    return rows + _others(
+        prepared,
+        "labels of others",
+        [
+            Tile(name, _labels(raw, in_colour(resized(np.asarray(raw["image"]), _SMALL)), prepared.classes)[0].picture)
+            for name, raw in zip(prepared.short, prepared.others, strict=True)
+        ],
+    )
+
+
+def _restored_rows(prepared: Prepared) -> list[MontageRow]:
+    each = len(prepared.dataset) // len(prepared.names)
+    drawn = [[prepared.dataset[each * index] for _ in range(_TILES)] for index in range(len(prepared.names))]
+    has_target = prepared.has_target
+    small = [small_tile(*pair, has_target, _SMALL) for pair in zip(prepared.short, prepared.others, strict=True)]
+    rows = restored_rows(prepared.names, prepared.raw, drawn, has_target, SIDE)
+    return rows + _others(prepared, "others", small)
+
+
+def _others(prepared: Prepared, title: str, small: Sequence[Tile]) -> list[MontageRow]:
+    """The row of the sections that are shown in small, if there are any."""
+    shown = f"{len(prepared.names) + len(small)} of {prepared.num_sections}"
+    return [MontageRow(f"{title}; all in all {shown} sections are shown", small)] if small else []
 
 
 def tile_picture(sample: Mapping[str, Any]) -> np.ndarray:
@@ -156,13 +203,19 @@ def tile_picture(sample: Mapping[str, Any]) -> np.ndarray:
     return framed(drawn, inner, inner)
 
 
-def write(folder: Path, rows: Sequence[MontageRow], times: Sequence[Sequence[str]] = (), note: str = "") -> Path:
+def write(
+    folder: Path,
+    rows: Sequence[MontageRow],
+    times: Sequence[Sequence[str]] = (),
+    note: str = "",
+    hints: Sequence[str] = HINTS,
+) -> Path:
     """Write `montage.png` and `index.html` into the bundle's `docs/trial`; returns that folder."""
     place = folder / "docs" / "trial"
     with written_aside(place / "montage.png") as temporary:
         temporary.write_bytes(png(montage(rows)))
     with written_aside(place / "index.html") as temporary:
-        page = montage_page(f"{folder.resolve().name}: what training will see", HINTS, rows, times, note)
+        page = montage_page(f"{folder.resolve().name}: what training will see", hints, rows, times, note)
         temporary.write_text(page, encoding="utf-8")
     return place
 
@@ -193,8 +246,6 @@ ASSUMED = (
 
 def _labels(raw: Mapping[str, Any], image: np.ndarray, classes: Sequence[str]) -> list[Tile]:
     side = max(image.shape)
-    if "cells" not in raw:  # the target is an image
-        return [Tile("target", in_colour(resized(np.asarray(raw["label"]), side)))]
     cells, label = (resized(np.asarray(raw[key])[0], side, whole_numbers=True) for key in ("cells", "label"))
     unknown = resized(np.asarray(raw["ignore"])[0], side, whole_numbers=True) > 0
     if len(classes) == 2:
@@ -219,7 +270,7 @@ def _parsed(folder: Path) -> ConfigParser:
     return parsed(folder / "configs" / "train.json", folder)
 
 
-def _dataset(folder: Path, data: list[dict[str, Any]], transform: Any = None) -> SectionDataset:
+def _dataset(folder: Path, data: list[dict[str, Any]], transform: Any = None) -> CachedSections:
     parser = _parsed(folder)
     parser["train::dataset::data"] = data
     if transform is not None:
@@ -248,9 +299,13 @@ def try_bundle(folder: Path, labelled: Sequence[bool] = (), say: Any = print) ->
     """
     prepared = prepare(folder, labelled)
     rows = rows_of(prepared)
-    place = write(folder, rows)
-    say(f"look at {place / 'montage.png'} or {place / 'index.html'}:\n  {LOOK}")
+    hints, look = HINTS, LOOK
+    if not prepared.classes:
+        hints = trial_restored.HINTS
+        look = trial_restored.LOOK if prepared.has_target else trial_restored.LOOK_AT_TILES
+    place = write(folder, rows, hints=hints)
+    say(f"look at {place / 'montage.png'} or {place / 'index.html'}:\n  {look}")
     paces, where = pace(folder, prepared)
     table = lines_of(paces)
-    write(folder, rows, table, f"On {where}; {MEASURED}: {ASSUMED}.")
+    write(folder, rows, table, f"On {where}; {MEASURED}: {ASSUMED}.", hints)
     say(f"\n{times_text(table, where)}")
