@@ -98,7 +98,7 @@ def write_bioimageio(model: Model, bundle: str, overrides: str, path: Path, imag
     with torch.inference_mode():
         output = wrapped(model.normalised(test))
         if isinstance(model.decoding, Restoration):
-            output = model.decoding.grey_values(output[0])[None]
+            output = torch.stack([model.decoding.grey_values(each) for each in output])
     with tempfile.TemporaryDirectory() as name, _quiet():
         folder = Path(name)
         (folder / "LICENSE").write_bytes(licence.read_bytes())
@@ -155,7 +155,7 @@ def check_package(model: Model, path: Path, image: torch.Tensor | None) -> list[
             for weights in ("torchscript", "pytorch_state_dict"):
                 output = predict_with_core(path, grey, weights, in_blocks)
                 if isinstance(model.decoding, Restoration):
-                    output = model.decoding.normalised(output[0])[None]
+                    output = torch.stack([model.decoding.normalised(each) for each in output])
                 found.append(difference(f"{what}, {weights}, {how}", grey.shape, expected, output, _of(model)))
     return found
 
@@ -384,10 +384,12 @@ def _postprocessing(model: Model) -> list[Any]:
     if not isinstance(model.decoding, Restoration):
         return []
     mean, std = model.decoding.mean, model.decoding.std
-    if not isinstance(mean, Sequence) and not isinstance(std, Sequence):
-        return [v0_5.ScaleLinearDescr(kwargs=v0_5.ScaleLinearKwargs(gain=std, offset=mean))]
-    means, stds = (np.broadcast_to(value, model.out_channels).tolist() for value in (mean, std))
-    kwargs = v0_5.ScaleLinearAlongAxisKwargs(axis=v0_5.AxisId("channel"), gain=stds, offset=means)
+    kwargs: Any
+    if isinstance(mean, Sequence) or isinstance(std, Sequence):
+        means, stds = (np.broadcast_to(value, model.out_channels).tolist() for value in (mean, std))
+        kwargs = v0_5.ScaleLinearAlongAxisKwargs(axis=v0_5.AxisId("channel"), gain=stds, offset=means)
+    else:
+        kwargs = v0_5.ScaleLinearKwargs(gain=std, offset=mean)
     return [v0_5.ScaleLinearDescr(kwargs=kwargs)]
 
 

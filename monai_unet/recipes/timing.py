@@ -302,7 +302,7 @@ def _seconds_of_a_validation(parser: ConfigParser, searches: bool) -> tuple[floa
 
     Scoring depends on what is scored. A network that has hardly been trained gives noise, which takes longer than the
     objects of a trained one, or nothing, which takes no time. So the truth is scored too, as if it had been predicted,
-    and the geometric mean of the two counts, for what a network gives on its way from one to the other.
+    and what is measured counts as the truth's time at least, and as twice that at most.
     """
     training, validation = parser.get_parsed_content("split")
     targets = parser.get_parsed_content("targets") if "targets" in parser else ""
@@ -326,7 +326,7 @@ def _seconds_of_a_validation(parser: ConfigParser, searches: bool) -> tuple[floa
     of_network, of_truth = (
         _seconds_of_scoring(each, truth, decoding) for each in (predicted, as_predicted(truth, decoding))
     )
-    scoring = math.sqrt(of_network * of_truth)
+    scoring = min(max(of_network, of_truth), 2 * of_truth)
     return predicting + max(seconds - predicting, 0.0) * scoring / max(of_network, 1e-9), scoring
 
 

@@ -56,9 +56,9 @@ class Restoration:
         """The network's output in grey values of the targets: (C, *size), or with single numbers of any shape."""
         return output * _by_channel(self.std, output) + _by_channel(self.mean, output)
 
-    def normalised(self, grey_values: Any) -> Any:
-        """What `grey_values` is made of, (C, *size), or with single numbers of any shape."""
-        return (grey_values - _by_channel(self.mean, grey_values)) / _by_channel(self.std, grey_values)
+    def normalised(self, grey: Any) -> Any:
+        """Grey values of the targets as the network gives them; the inverse of `grey_values`."""
+        return (grey - _by_channel(self.mean, grey)) / _by_channel(self.std, grey)
 
 
 def _by_channel(value: float | Sequence[float], output: Any) -> Any:

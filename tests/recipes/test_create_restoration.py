@@ -88,6 +88,20 @@ def test_two_channels_are_predicted_out_of_core_as_in_memory(two, tmp_path):
     assert np.abs(in_memory - tiled.reshape(in_memory.shape)).max() < 1e-2  # grey values
 
 
+@pytest.mark.parametrize(("kind", "file"), [("torchscript", "a.ts"), ("bioimageio", "a.zip")])
+def test_two_channels_are_exported(two, tmp_path, kind, file):
+    if kind == "bioimageio":
+        pytest.importorskip("bioimageio.core", reason="needs the extra `export`")
+    from monai_unet.export.export import export
+
+    folder = new_restoration("mine", two, out=tmp_path / "mine").folder
+    workflow(folder, "train", ["train"], "training", epochs=1, **SMALL).run()
+    overrides = {"features": SMALL["features"]}
+    image = two / "images" / "f0.ome.tif"
+    export(str(folder), kind, tmp_path / file, image=image, overrides=overrides)  # which compares
+    assert (tmp_path / file).is_file()
+
+
 def test_targets_of_fewer_channels_are_learned_without_the_image_as_a_start(two, tmp_path):
     images = [tifffile.imread(path) for path in sorted((two / "images").iterdir())]
     folder = write(tmp_path / "one", images, [each[:1] for each in images])
