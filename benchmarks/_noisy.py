@@ -134,7 +134,7 @@ _NOISY = (15, 16, *SCORED)
 TRAININGS = {
     "U-Net, pairs": Training("pairs", (15, 16), 600),
     "U-Net, recorrupted": Training("recorrupted", _NOISY, 400),
-    "U-Net, noise2void": Training("noise2void", _NOISY, 400),
+    "U-Net, noise2void": Training("noise2void", _NOISY, 800),
 }
 VALIDATING = 17
 

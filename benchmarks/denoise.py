@@ -90,10 +90,10 @@ def _page(found: dict[tuple[str, str], dict], default: dict, clean: np.ndarray) 
         f"- The stack changes at section 15: the mean square of the Laplacian is {smooth:.0f} in sections 0 to 14 and "
         f"{grainy:.0f} in 15 to 23, which have grain of their own that counts as clean, so pairs are taken from these",
         f"- U-Net, pairs: the bundle `denoise`, trained on sections 15 and 16, weights chosen by PSNR on section "
-        f"{VALIDATING}. Recorrupted, noise2void: without any clean image, trained on the noisy sections 15 to 23, the "
-        f"scored ones among them, weights chosen by section {VALIDATING} against its noisy values; recorrupted is "
-        "given the kind of noise and its true level, as the others are, noise2void is not. One seed; the mean over "
-        "eight rotations",
+        f"{VALIDATING}. Recorrupted, noise2void: without any clean image, trained on the noisy sections 15, 16 and "
+        f"18 to 23, the scored ones, weights chosen by section {VALIDATING} against its noisy values; recorrupted is "
+        "given the kind of noise and its true level, as the others are, noise2void is not, and tells a pixel "
+        "without its own value, which says most about the grain. One seed; the mean over eight rotations",
         "- The others: given the true sigma; for Poisson noise between Anscombe's transform and its exact unbiased "
         "inverse. NL-means with 5 x 5 patches within 11 pixels, wavelets with BayesShrink and 4 x 4 shifts, the "
         "setting named chosen by PSNR on clean sections 15 to 17; BM3D with its normal profile",

@@ -35,8 +35,9 @@ class OriginalUNet(nn.Module):
         normalisation: "none" as in the paper, or "weights": the 3x3 convolutions normalise their weights, see
             `monai_unet.networks.standardised_conv`, which trains faster and adds one parameter a channel.
         residual: add the middle of the image to the output, channel by channel, so that the network learns what to
-            change: for images that are restored. The last layer is 0 at first then, so that learning begins at the
-            image as it is.
+            change: for images that are restored.
+        zero_head: start with a last layer of 0, so that grey values are learned from the image as it is, or without
+            `residual` from 0.
 
     Attributes:
         geometry: sizes and margin, `monai_unet.geometry.ValidGeometry`.
@@ -65,6 +66,7 @@ class OriginalUNet(nn.Module):
         variant: str = "paper",
         normalisation: str = "none",
         residual: bool = False,
+        zero_head: bool = False,
     ) -> None:
         super().__init__()
         if spatial_dims not in (2, 3):
@@ -105,7 +107,7 @@ class OriginalUNet(nn.Module):
             self.expanding.append(_block(conv, up + here, here, convs_per_block))
         self.head = Conv[Conv.CONV, spatial_dims](features[0], out_channels, kernel_size=1)
         self.apply(_initialise)
-        if residual:
+        if zero_head:
             nn.init.zeros_(self.head.weight)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:

@@ -105,8 +105,8 @@ def test_weights_start_with_the_papers_deviation_and_biases_at_zero():
     assert all(not m.bias.any() for m in network.modules() if isinstance(m, (nn.Conv2d, nn.ConvTranspose2d)))
 
 
-def test_a_residual_network_begins_at_its_image():
-    network = OriginalUNet(features=(2, 3), out_channels=1, residual=True)
+def test_a_residual_network_with_a_zero_head_begins_at_its_image():
+    network = OriginalUNet(features=(2, 3), out_channels=1, residual=True, zero_head=True)
     image = torch.rand(1, 1, 24, 24, generator=torch.Generator().manual_seed(0))
     margin = network.geometry.margin
     assert torch.equal(network(image), image[..., margin:-margin, margin:-margin])
