@@ -208,7 +208,7 @@ def test_isbi_takes_labels_in_colour_but_no_unknown_pixels(capsys):
 # the evaluation of a bundle
 
 
-def labelled_in_colour(folder, num_images=4):
+def labelled_in_colour(folder, num_images=4, table=TABLE):
     """RGB images of discs in discs, and their classes in colour."""
     row, column = np.indices((70, 84))
     for number in range(num_images):
@@ -221,7 +221,7 @@ def labelled_in_colour(folder, num_images=4):
         light = np.array([(60, 90, 70), (160, 90, 100), (80, 90, 190)])[classes]
         image = np.clip(light + rng.normal(0, 12, light.shape), 0, 255).astype(np.uint8)
         classes[:3] = 3
-        for part, pixels in (("images", image), ("labels", TABLE[classes])):
+        for part, pixels in (("images", image), ("labels", table[classes])):
             (folder / part).mkdir(parents=True, exist_ok=True)
             Image.fromarray(pixels).save(folder / part / f"f{number}.png")
     return folder
@@ -260,3 +260,23 @@ def test_the_evaluation_of_a_bundle_has_the_same_scores(capsys, tmp_path):
         predict(image, out, bundle, {"features": [4, 8]}, output=kind, device="cpu", progress=False)
         (section,) = score(capsys, tmp_path / "scored" / "labels" / "f3.png", out, "--colours", COLOURS)[0]["sections"]
         assert section["dice"] == report["sections"][1]["dice"]
+
+
+@pytest.mark.slow
+def test_the_evaluation_of_a_bundle_for_cells_has_the_same_seg(tmp_path):
+    table = TABLE[[0, 1, 1, 3]]  # two classes, whose parts are cells, and unknown pixels
+    folder = labelled_in_colour(tmp_path / "drawn", table=table)
+    colours = "background=0,0,0 cell=255,0,0 ignore=255,255,255"
+    bundle = new_bundle("drawn", folder, out=tmp_path / "bundle", colours=colours).folder
+    small = {"features": [4, 8], "device": "cpu", "validation": [3], "separation": "gap", "min_size": 5}
+    workflow(bundle, "train", ["train"], epochs=40, val_interval=40, learning_rate=0.02, **small).run()
+    evaluation = workflow(bundle, "train", ["train", "evaluate"], "evaluating", **small)
+    evaluation.run()
+    evaluated = evaluation.parser.get_parsed_content("validate::evaluator").state.metrics["seg"]
+    decoding = {name: small[name] for name in ("features", "device", "separation", "min_size")}
+    image = str(folder / "images" / "f3.png")
+    workflow(bundle, "infer", ["inference"], input_dir=image, output_dir=str(tmp_path / "out"), **decoding).run()
+    words = (folder / "labels" / "f3.png", tmp_path / "out" / "f3_instances.tif", "--metric", "seg")
+    assert main(["score", *map(str, words), "--colours", colours, "--out", "scores.json"]) == 0
+    assert json.loads(Path("scores.json").read_text())["seg"] == pytest.approx(evaluated)
+    assert 0.1 < evaluated < 1
