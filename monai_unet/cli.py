@@ -348,9 +348,16 @@ def _add_new(commands: argparse._SubParsersAction, common: argparse.ArgumentPars
     )
     new.add_argument(
         "--targets",
-        choices=("pairs", "noise2void", "noise2noise"),
+        choices=("pairs", "noise2void", "noise2noise", "recorrupted"),
         help="restore images: from images/ and targets/ (pairs, the default where there are both and no labels/), from "
-        "hidden pixels of images alone, or from neighbouring sections of stacks",
+        "hidden pixels of images alone, from neighbouring sections of stacks, or from noisy images split in two",
+    )
+    new.add_argument("--noise-model", choices=("gaussian", "poisson"), help="of recorrupted targets: the kind of noise")
+    new.add_argument(
+        "--noise-level",
+        type=_knob("noise_level"),
+        metavar="X",
+        help="of recorrupted targets: deviation of Gaussian noise, or grey values of a particle of Poisson noise",
     )
     new.set_defaults(run=_new)
 
@@ -363,6 +370,8 @@ def _new(args: argparse.Namespace) -> None:
     if args.targets or ((folder / "targets").is_dir() and not (folder / "labels").is_dir()):
         _new_restoration(args)
         return
+    if args.noise_model or args.noise_level:
+        raise ValueError("--noise-model and --noise-level are of --targets recorrupted: leave them out")
     made = new_bundle(
         args.name,
         args.dataset_dir,
@@ -408,7 +417,14 @@ def _new_restoration(args: argparse.Namespace) -> None:
     if given:
         raise ValueError(f"{', '.join(given)} does nothing for images that are restored: leave it out")
     made = new_restoration(
-        args.name, args.dataset_dir, args.targets or "pairs", args.out, channels=args.channels, pages=args.pages
+        args.name,
+        args.dataset_dir,
+        args.targets or "pairs",
+        args.out,
+        channels=args.channels,
+        pages=args.pages,
+        noise_model=args.noise_model,
+        noise_level=args.noise_level,
     )
     print(made.text)
     _say_commands(made.folder)

@@ -43,22 +43,34 @@ def new_restoration(
     out: str | Path | None = None,
     channels: str | Sequence[str] | None = None,
     pages: Pages | None = None,
+    noise_model: str | None = None,
+    noise_level: float | None = None,
 ) -> NewRestoration:
     """Make a bundle for a folder of images and targets, or of images alone.
 
     Args:
         name: of the bundle, letters, numbers, ".", "-" and "_".
         dataset_dir: the folder, see `restoration_files`.
-        targets: "pairs", "noise2void" or "noise2noise".
+        targets: "pairs", "noise2void", "noise2noise" or "recorrupted".
         out: the bundle's folder; `bundles/NAME` when left out, or `NAME` where there is no folder `bundles`.
         channels: as in `survey_restoration`.
         pages: as in `survey_restoration`.
+        noise_model: of recorrupted targets, which need it, see `RandRecorruptd`.
+        noise_level: the same.
 
     Raises:
         FileExistsError: when there is something at the place of the bundle.
         FileNotFoundError: when the folder or its images are missing.
-        ValueError: when the folder cannot be trained on, with all the reasons.
+        ValueError: when the folder cannot be trained on, with all the reasons; when the noise is not said, or in vain.
     """
+    is_known = noise_model is not None and noise_level is not None
+    if targets == "recorrupted" and not is_known:
+        raise ValueError(
+            "recorrupted targets need to know the noise: --noise-model gaussian --noise-level X, its deviation, or "
+            "--noise-model poisson --noise-level X, the grey values of one particle; where it is not known, noise2void"
+        )
+    if targets != "recorrupted" and (noise_model is not None or noise_level is not None):
+        raise ValueError(f"--noise-model and --noise-level do nothing for {targets}: leave them out")
     folder = new_folder(name, out)
     survey = survey_restoration(dataset_dir, targets, channels, pages)
     if survey.problems:
@@ -66,6 +78,8 @@ def new_restoration(
         raise ValueError(f"{survey.folder} cannot be trained on yet; nothing was written:\n{problems}")
     start = shipped(_LIKE)
     values = _values(survey, targets, compose(start)["train"])
+    if is_known:
+        values |= {"noise_model": noise_model, "noise_level": noise_level}
     recipe = _recipe(start, name, survey, dict(values))
     write_bundle(folder, recipe, _model_card(name, survey, values))
     return NewRestoration(folder, survey, values)

@@ -49,8 +49,8 @@ class RandRecorruptd(RandomizableTransform, MapTransform):
         self,
         keys: KeysCollection,
         target_key: Hashable = "label",
-        noise: str = "gaussian",
-        level: float = 25.0,
+        noise: str | None = None,
+        level: float | None = None,
         mean: float | list[float] = 0.0,
         std: float | list[float] = 1.0,
         seed: int | None = None,
@@ -59,9 +59,9 @@ class RandRecorruptd(RandomizableTransform, MapTransform):
         MapTransform.__init__(self, keys, allow_missing_keys)
         RandomizableTransform.__init__(self, prob=1.0)
         if noise not in NOISE_MODELS:
-            raise ValueError(f"noise_model {noise!r}: one of {', '.join(NOISE_MODELS)}")
-        if not level > 0:
-            raise ValueError(f"noise_level {level}: expected a number above 0, in grey values")
+            raise ValueError(f"noise_model {noise!r}: targets recorrupted need one of {', '.join(NOISE_MODELS)}")
+        if level is None or not level > 0:
+            raise ValueError(f"noise_level {level}: targets recorrupted need a number above 0, in grey values")
         self.target_key = target_key
         self.noise = noise
         self.level = level

@@ -147,3 +147,27 @@ def test_a_channel_of_a_single_grey_value_is_named(two, tmp_path):
 def test_channels_in_files_of_their_own_are_refused(two, tmp_path):
     with pytest.raises(ValueError, match="all channels lie in one file"):
         new_restoration("mine", two, out=tmp_path / "mine", channels="a=*_w1.tif,b=*_w2.tif")
+
+
+def test_known_noise_is_set_where_noisy_images_are_split(two, tmp_path):
+    folder = new_restoration(
+        "mine", two, "recorrupted", tmp_path / "mine", noise_model="poisson", noise_level=4.0
+    ).folder
+    values = values_of(folder)
+    assert (values["targets"], values["noise_model"], values["noise_level"]) == ("recorrupted", "poisson", 4.0)
+    workflow(folder, "train", ["train"], "training", epochs=1, **SMALL).run()
+    assert (folder / "models" / "model.pt").is_file()
+
+
+@pytest.mark.parametrize(
+    ("targets", "noise", "reason"),
+    [
+        ("recorrupted", {}, "need to know the noise"),
+        ("recorrupted", {"noise_level": 25.0}, "need to know the noise"),
+        ("noise2void", {"noise_level": 25.0}, "do nothing for noise2void"),
+    ],
+)
+def test_noise_that_is_not_said_or_said_in_vain_is_refused(two, tmp_path, targets, noise, reason):
+    with pytest.raises(ValueError, match=reason):
+        new_restoration("mine", two, targets, tmp_path / "mine", **noise)
+    assert not (tmp_path / "mine").exists()

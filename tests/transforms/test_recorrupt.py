@@ -59,7 +59,13 @@ def test_with_a_seed_the_same_numbers_are_drawn_every_time():
 
 
 @pytest.mark.parametrize(
-    ("wrong", "reason"), [({"noise": "speckle"}, "noise_model 'speckle'"), ({"level": 0}, "noise_level 0")]
+    ("wrong", "reason"),
+    [
+        ({"noise": "speckle", "level": 5}, "noise_model 'speckle'"),
+        ({"level": 5}, "noise_model None"),
+        ({"noise": "gaussian", "level": 0}, "noise_level 0"),
+        ({"noise": "gaussian"}, "noise_level None"),
+    ],
 )
 def test_noise_that_it_does_not_know_is_refused(wrong, reason):
     with pytest.raises(ValueError, match=reason):
