@@ -54,7 +54,7 @@ def test_with_a_seed_the_same_numbers_are_drawn_every_time():
     _, grey = noisy("gaussian")
     assert np.array_equal(split(grey, "gaussian", 25.0)[0], split(grey, "gaussian", 25.0)[0])
     sample = {"image": torch.zeros(1, 4, 4), "label": torch.zeros(1, 4, 4)}
-    free = RandRecorruptd("image").set_random_state(3)
+    free = RandRecorruptd("image", noise="gaussian", level=25.0).set_random_state(3)
     assert not torch.equal(free(sample)["image"], free(sample)["image"])
 
 
@@ -74,4 +74,4 @@ def test_noise_that_it_does_not_know_is_refused(wrong, reason):
 
 def test_a_target_of_another_size_is_refused():
     with pytest.raises(ValueError, match="does not have a target"):
-        RandRecorruptd("image")({"image": torch.zeros(1, 9, 9), "label": torch.zeros(1, 4, 4)})
+        RandRecorruptd("image", noise="gaussian", level=25.0)({"image": torch.zeros(1, 9, 9), "label": torch.zeros(1, 4, 4)})
