@@ -69,21 +69,12 @@ def choose_settings(
         normalise: as it is wanted; by the images when left out.
     """
     assert not survey.problems, "a folder with problems is refused before"
-    numbers = [rounded(mean, std) for mean, std in zip(survey.mean, survey.std, strict=True)]
-    means, stds = ([pair[part] for pair in numbers] for part in (0, 1))
-    many = len(numbers) > 1
+    exposure = _normalise(survey, normalise)
     settings = [
         _channels(survey),
         Setting("pages", survey.pages, "by the labels or as given" if survey.pages else NOT_GIVEN),
-        _normalise(survey, normalise),
-        Setting("image_mean", means if many else means[0], f"mean {in_words(survey.mean)}"),
-        Setting(
-            "image_std",
-            stds if many else stds[0],
-            f"std {in_words(survey.std)}",
-            "without the 0.1 % at either end, for hot pixels",
-        ),
-        _value_range(survey),
+        exposure,
+        *(_numbers_of_all(survey) if exposure.value == "dataset" else ()),
         _classes(survey),
         _instances(survey),
         Setting("ignore_label", ignore_label, "as given" if ignore_label is not None else NOT_GIVEN),
@@ -195,7 +186,7 @@ def _exposures(spreads: Sequence[Sequence[tuple[float, float]]]) -> tuple[str, b
             apart = float(np.ptp(middle[usable]) / np.median(width[usable]))
             found.append((max(ratio / _WIDER, apart / _APART), ratio, apart))
     share, ratio, apart = max(found, default=(0.0, 1.0, 0.0))
-    text = f"contrast up to {ratio:.3g} times as strong, brightness {100 * apart:.2g} % of the contrast apart"
+    text = f"contrast up to {ratio:.3g} times as strong, brightness up to {apart:.2g} contrasts apart"
     return text, share > 1
 
 
@@ -226,6 +217,19 @@ def _min_size(survey: Survey) -> Setting:
     if dropped:
         why += f"; {dropped} of the labelled cells are smaller and would be dropped: lower it if they are real"
     return Setting("min_size", smallest, found_text, why)
+
+
+def _numbers_of_all(survey: Survey) -> list[Setting]:
+    """Of the data set; they do nothing where images are normalised by themselves."""
+    numbers = [rounded(mean, std) for mean, std in zip(survey.mean, survey.std, strict=True)]
+    means, stds = ([pair[part] for pair in numbers] for part in (0, 1))
+    many = len(numbers) > 1
+    hot = "without the 0.1 % at either end, for hot pixels"
+    return [
+        Setting("image_mean", means if many else means[0], f"mean {in_words(survey.mean)}"),
+        Setting("image_std", stds if many else stds[0], f"std {in_words(survey.std)}", hot),
+        _value_range(survey),
+    ]
 
 
 def _little_variation(train: Mapping[str, Any]) -> list[Setting]:

@@ -203,3 +203,8 @@ def test_colour_images_vary_less_as_the_strength_of_a_stain_tells():
     colour = settings(channels=("red", "green", "blue"), **numbers)
     assert (colour["grey_scale"], colour["grey_shift"]) == (0.1, 0.1)
     assert "grey_scale" not in settings(channels=("dapi", "actin", "cell"), **numbers)
+
+
+def test_numbers_of_the_data_set_are_not_set_where_images_are_normalised_by_themselves():
+    names = [each.name for each in choose_settings(found(), TRAIN, normalise="image")]
+    assert not {"image_mean", "image_std", "value_range"} & set(names)
