@@ -21,7 +21,6 @@ def restoration_files(
         dataset_dir: a folder with `images/NAME.EXT`, and with pairs `targets/NAME.EXT`; without pairs the images may
             lie in the folder itself.
         targets: "pairs"; or "noise2void", "noise2noise" or "recorrupted", which need none, see `RestorationDataset`.
-
         pages: what the pages of images and targets are, see `monai_unet.io.open_image`.
 
     Returns:

@@ -67,6 +67,7 @@ prediction of the network on images of odd size, whole and in blocks: they agree
 """
 
 
+_EPS = 1e-12  # grey values; it is added to a deviation, which must not be seen
 _MEASURED = """ Pixels that are mirrored to an image are
 measured too (as below, and those of the halo where it is predicted as a whole), which shifts its numbers a little."""
 
@@ -354,19 +355,20 @@ def _normalisation(model: Model) -> list[Any]:
         v0_5.EnsureDtypeDescr(kwargs=v0_5.EnsureDtypeKwargs(dtype=dtype)) for dtype in ("float64", "float32")
     )
     if exposure.percentiles is None:
-        moments = v0_5.ZeroMeanUnitVarianceDescr(kwargs=v0_5.ZeroMeanUnitVarianceKwargs(axes=axes))
+        moments = v0_5.ZeroMeanUnitVarianceDescr(kwargs=v0_5.ZeroMeanUnitVarianceKwargs(axes=axes, eps=_EPS))
         return [double, moments, single]
     low, high = exposure.percentiles
-    quantiles = v0_5.ScaleRangeKwargs(axes=axes, min_percentile=low, max_percentile=high)
+    quantiles = v0_5.ScaleRangeKwargs(axes=axes, min_percentile=low, max_percentile=high, eps=_EPS)
     # the two become 0 and 1, and then -2 and 2, see `Exposure`
     four_wide = v0_5.ScaleLinearKwargs(gain=4.0, offset=-2.0)
     return [double, v0_5.ScaleRangeDescr(kwargs=quantiles), v0_5.ScaleLinearDescr(kwargs=four_wide), single]
 
 
-def _normalisation_in_words(exposure: Exposure) -> str:
+def _normalisation_in_words(exposure: Exposure, spatial_dims: int) -> str:
     if not exposure.of_the_image:
         return f"(x - {_in_words(exposure.mean)}) / {_in_words(exposure.std)}"
-    whole = "each section by itself" if exposure.normalise == "section" else "the whole image"
+    by_section = exposure.normalise == "section" or spatial_dims == 2
+    whole = "each section by itself" if by_section else "the whole image"
     if exposure.percentiles is None:
         return f"by mean and deviation of {whole}"
     low, high = exposure.percentiles
@@ -412,7 +414,7 @@ def _readme(model: Model, wrapped: BlockwiseUNet, bundle: str) -> str:
         description=metadata.get("description", ""),
         card="\n\n".join(f"## {part}" for part in kept),
         limits="" if model.value_range is None else " between {:g} and {:g}".format(*model.value_range),
-        normalisation=_normalisation_in_words(model.exposure),
+        normalisation=_normalisation_in_words(model.exposure, model.spatial_dims),
         measured=_MEASURED if model.exposure.of_the_image else "",
         channels=", ".join(channel_names(model.channels)),
         output=f"{'grey values of' if restores(model) else 'the probability of'} "

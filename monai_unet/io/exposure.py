@@ -48,7 +48,8 @@ class Exposure:
             together; "section", those of each section by itself. Each channel has its own.
         mean, std: of "dataset", one number for all channels or one for each.
         percentiles: of "image" and "section", two of 0 to 100: their values become -2 and 2, as 2.3 % and 97.7 % of
-            normally distributed grey values are. When left out, mean and deviation become 0 and 1.
+            normally distributed grey values are. When left out, or where both are the same grey value, mean and
+            deviation become 0 and 1.
 
     Raises:
         ValueError: for other values.
@@ -110,6 +111,9 @@ class Exposure:
     ) -> Scale:
         if not self.of_the_image:
             mean, std = np.broadcast_arrays(np.atleast_1d(self.mean), self.std)
+            if len(mean) not in (1, shape[0]):
+                said = f"image_mean {self.mean} and image_std {self.std}"
+                raise ValueError(f"{said}: expected one number, or one for each of {shape[0]} channels")
             return Scale(tuple((float(each),) for each in mean), tuple((float(each),) for each in std))
         from tqdm import tqdm
 
@@ -132,9 +136,13 @@ class Exposure:
 
     def _numbers(self, blocks: Blocks) -> tuple[np.ndarray, np.ndarray]:
         """What is subtracted and what divides, (C,) each."""
-        if self.percentiles is None:
-            mean, std = moments(blocks)
-        else:
+        mean, std = np.zeros(1), np.zeros(1)
+        if self.percentiles is not None:
             low, high = percentiles(blocks, self.percentiles).T
             mean, std = (low + high) / 2, (high - low) / 4
+        if not std.all():  # nearly all pixels of a channel are alike, as where little glows on black
+            others = std > 0
+            mean, std = (
+                np.where(others, own, of_all) for own, of_all in zip((mean, std), moments(blocks), strict=True)
+            )
         return mean, np.where(std > 0, std, 1.0)  # of a single grey value, 0 is left, as MONAI has it

@@ -44,6 +44,7 @@ class Job:
         tile: output pixels of a tile of the whole image, one number for each axis of (D, H, W).
         region: (start, stop) for each axis of (D, H, W).
         threads: of PyTorch in a worker; as PyTorch finds it when None.
+        identity: of the store's settings, so that nothing is kept of an image that has been replaced.
     """
 
     image: str
@@ -57,6 +58,7 @@ class Job:
     tile: tuple[int, int, int]
     region: tuple[tuple[int, int], ...]
     threads: int | None
+    identity: str = ""
 
 
 def predict_chunk(job: Job, index: tuple[int, ...]) -> None:

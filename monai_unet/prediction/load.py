@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from monai_unet.inferers.rotations import check_rotations
-from monai_unet.io import fingerprint, parse_channels
+from monai_unet.io import Exposure, fingerprint, parse_channels
 from monai_unet.knobs import knobs, nearest
 from monai_unet.networks import fold, load_weights
 from monai_unet.prediction.exported import is_exported, load_exported
@@ -66,9 +66,13 @@ def load_model(bundle: str, overrides: str = "{}", device: str = "cpu") -> Model
             "precision",
         )
     }
-    exposure = parser.get_parsed_content("exposure")
-    if exposure.of_the_image:  # of others the numbers above say it all
+    if "exposure" in parser:
+        exposure = parser.get_parsed_content("exposure")
+    else:  # a bundle from before there were others
+        exposure = Exposure("dataset", settings["image_mean"], settings["image_std"])
+    if exposure.of_the_image:
         settings |= {"normalise": exposure.normalise, "percentiles": exposure.percentiles}
+        del settings["image_mean"], settings["image_std"]  # which do nothing
     check_rotations(settings["rotations"])
     decoding = parser.get_parsed_content("decoding")
     if isinstance(decoding, Restoration):  # what classes mean is in the settings of a store; grey values hang on these

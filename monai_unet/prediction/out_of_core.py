@@ -23,7 +23,7 @@ from monai_unet.io.atomic import discard, scratch_folder
 from monai_unet.io.convert import to_nifti, to_ome_tiff
 from monai_unet.io.sources import ImageSource
 from monai_unet.io.sources.zarr import import_zarr
-from monai_unet.io.zarr_store import PredictionStore
+from monai_unet.io.zarr_store import PredictionStore, identity
 from monai_unet.memory import parse_memory
 from monai_unet.prediction.chunk import Job
 from monai_unet.prediction.cluster import check_dask, cluster_client, compute
@@ -139,6 +139,7 @@ def predict(
         for path in (out, hidden_store(out)):
             remove_leftovers(path)
         settings = settings_of(job, source, model)
+        job = replace(job, identity=identity(settings))
         if output == "instances":
             settings |= of_objects("instances", decoding)
         if not is_finished(out, output, settings):

@@ -21,7 +21,7 @@ NOT_GIVEN = "not given"
 ITERATIONS = 3000  # of a run; the shipped bundles have some 2400 to 10000
 _BITS = {"uint8": (8,), "uint16": (16, 14, 12, 10, 8)}
 # How much stronger one image's contrast may be than another's, and how far apart their brightness, in contrasts. Images
-# of one camera stay below 2 and 0.4 however many cells they show, and at half and twice the gain that a network was
+# of one camera stay below 2 and 0.4 with few cells or many, and at half and twice the gain that a network was
 # trained at, it is better than one that normalises image by image (benchmarks/results/exposure_cpu_2026-11.md).
 _WIDER, _APART = 3.0, 2.0
 _COLOUR_VARIATION = 0.1  # benchmarks/results/colour_cpu_2026-11.md
@@ -74,7 +74,7 @@ def choose_settings(
         _channels(survey),
         Setting("pages", survey.pages, "by the labels or as given" if survey.pages else NOT_GIVEN),
         exposure,
-        *(_numbers_of_all(survey) if exposure.value == "dataset" else ()),
+        *_numbers_of_all(survey, exposure.value == "dataset"),
         _classes(survey),
         _instances(survey),
         Setting("ignore_label", ignore_label, "as given" if ignore_label is not None else NOT_GIVEN),
@@ -160,7 +160,10 @@ def _normalise(survey: Survey, given: Normalise | None) -> Setting:
     """By the exposures of the images: the same numbers for all, or those of each image, or of each section."""
     if given is not None:
         return Setting("normalise", given, "as given")
-    found, differ = _exposures(survey.spreads)
+    # the numbers of a section without a cell are those of its noise
+    shown = [any(pixels[1:]) for pixels in survey.class_pixels]
+    spreads = [spread for spread, is_shown in zip(survey.spreads, shown, strict=True) if is_shown]
+    found, differ = _exposures(spreads)
     if not differ:
         return Setting(
             "normalise",
@@ -169,14 +172,18 @@ def _normalise(survey: Survey, given: Normalise | None) -> Setting:
             "for images of other exposures, --normalise image",
         )
     starts = [sum(survey.sections_of_files[:index]) for index in range(len(survey.sections_of_files) + 1)]
-    within = any(_exposures(survey.spreads[start:stop])[1] for start, stop in pairwise(starts))
+    of_files = (
+        [spread for spread, is_shown in zip(survey.spreads[start:stop], shown[start:stop], strict=True) if is_shown]
+        for start, stop in pairwise(starts)
+    )
+    within = any(_exposures(spreads)[1] for spreads in of_files)
     what = "section" if within else "image"
     return Setting("normalise", what, f"exposures that differ, {found}", f"so each {what} is normalised by itself")
 
 
 def _exposures(spreads: Sequence[Sequence[tuple[float, float]]]) -> tuple[str, bool]:
     """How far the grey values of sections are apart, in words and of the worst channel, and whether that is far."""
-    ends = np.array(spreads)  # (sections, channels, 2)
+    ends = np.array(spreads or [[(0.0, 0.0)]])  # (sections, channels, 2)
     widths, middles = ends[..., 1] - ends[..., 0], ends.mean(-1)
     found = []
     for width, middle in zip(widths.T, middles.T, strict=True):
@@ -219,17 +226,18 @@ def _min_size(survey: Survey) -> Setting:
     return Setting("min_size", smallest, found_text, why)
 
 
-def _numbers_of_all(survey: Survey) -> list[Setting]:
-    """Of the data set; they do nothing where images are normalised by themselves."""
+def _numbers_of_all(survey: Survey, used: bool) -> list[Setting]:
+    """Of the data set; they do nothing where images are normalised by themselves, and are not shown then."""
     numbers = [rounded(mean, std) for mean, std in zip(survey.mean, survey.std, strict=True)]
     means, stds = ([pair[part] for pair in numbers] for part in (0, 1))
     many = len(numbers) > 1
     hot = "without the 0.1 % at either end, for hot pixels"
-    return [
+    settings = [
         Setting("image_mean", means if many else means[0], f"mean {in_words(survey.mean)}"),
         Setting("image_std", stds if many else stds[0], f"std {in_words(survey.std)}", hot),
         _value_range(survey),
     ]
+    return settings if used else [Setting(each.name, each.value, NOT_GIVEN) for each in settings]
 
 
 def _little_variation(train: Mapping[str, Any]) -> list[Setting]:

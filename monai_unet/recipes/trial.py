@@ -74,9 +74,9 @@ def prepare(folder: Path, labelled: Sequence[bool] = (), number: int = 3) -> Pre
     """
     parser = _parsed(folder)
     files = parser.get_parsed_content("files")
-    sections = [(file, index) for file in files for index in range(num_sections(file))]
     targets = parser.get_parsed_content("targets") if "targets" in parser else ""
-    by_neighbour = targets == "noise2noise"
+    by_neighbour = targets == "noise2noise"  # the next section is the target, and the last one is a target alone
+    sections = [(file, index) for file in files for index in range(num_sections(file) - by_neighbour)]
     chosen = choose(len(sections), labelled, number)
     others = [index for index in choose(len(sections), labelled, number + _OTHERS) if index not in chosen][:_OTHERS]
     start = time.perf_counter()
@@ -91,7 +91,7 @@ def prepare(folder: Path, labelled: Sequence[bool] = (), number: int = 3) -> Pre
         names=tuple(_name(*sections[index]) for index in chosen),
         short=tuple(str(section["name"]) for section in other),
         others=other,
-        num_sections=len(sections),
+        num_sections=sum(map(num_sections, files)),
         raw=as_read,
         dataset=dataset,
         seconds=reading / in_files + max(preparing, 0.0) / len(dataset),  # a file is read as a whole
@@ -111,11 +111,10 @@ def _data(
     """What a data set takes for these sections; with a neighbour, which is its target, each gives two samples."""
     data: list[dict[str, Any]] = []
     for file, section in (sections[index] for index in indices):
-        first = min(section, max(num_sections(file) - 2, 0))
         if data and not by_neighbour and data[-1]["image"] == file["image"]:  # a file is read once
             data[-1]["sections"].append(section)
         else:
-            data.append({**file, "sections": [first, first + 1] if by_neighbour else [section]})
+            data.append({**file, "sections": [section, section + 1] if by_neighbour else [section]})
     return data
 
 

@@ -119,7 +119,7 @@ def seg_report(
     else:
         truths = [_ids(*section) for section in zip(of_labels, truths, strict=True)]
         _refuse_masks(f"labels {labels}", truths)
-    if named and not is_folder(proposal) and is_coloured(proposal):
+    if named and _in_colour(proposal):
         masks = [_parts(*section, named) for section in zip(where, masks, strict=True)]
     if any(mask.dtype.kind == "f" for mask in masks):
         threshold, min_size = 0.5 if threshold is None else threshold, min_size or 0
@@ -156,6 +156,11 @@ def seg_report(
             for name, seg, jaccard, mask in zip(names, scores.per_section, scores.jaccard, masks, strict=True)
         ],
     }
+
+
+def _in_colour(proposal: str | Path) -> bool:
+    """Whether a file is in colour, or the first one of a folder."""
+    return is_coloured(sorted(Path(proposal).glob("*.tif"))[0] if is_folder(proposal) else proposal)
 
 
 def _colours(text: str | None) -> dict[str, Colour]:

@@ -32,7 +32,8 @@ class RandRecorruptd(RandomizableTransform, MapTransform):
         target_key: of the target, (C, h, w), the same image's middle, normalised in the same way.
         noise: "gaussian" or "poisson".
         level: standard deviation of the noise, or the grey values of one particle, above 0; grey values. Noise must be
-            independent from pixel to pixel, and not be clipped.
+            independent from pixel to pixel, and not be clipped. With Poisson noise black has to be 0: take the offset
+            of a camera away before.
         mean, std: with which the images are normalised, one number or one for each channel; grey values.
         seed: when given, the same numbers are drawn every time, as a validation wants it.
 

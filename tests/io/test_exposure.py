@@ -101,3 +101,17 @@ def test_wrong_percentiles_are_refused(wrong):
 def test_another_word_is_refused():
     with pytest.raises(ValueError, match="one of dataset, image, section"):
         Exposure("file")
+
+
+def test_where_the_percentiles_are_the_same_mean_and_deviation_count():
+    sparse = np.zeros((2, 1, 60, 60), np.uint16)
+    sparse[0, 0, 0, :2] = 4000
+    sparse[1] = STACK[0, :60, :1].max()
+    found = Exposure("image", percentiles=(1, 99)).normalised(sparse)
+    assert found[0].std() == pytest.approx(1, rel=1e-4)
+    assert (found[1] == 0).all()
+
+
+def test_numbers_for_another_count_of_channels_are_refused():
+    with pytest.raises(ValueError, match=r"image_mean .*expected one number, or one for each of 1 channels"):
+        Exposure("dataset", [1, 2], [1, 2]).normalised(STACK[None])

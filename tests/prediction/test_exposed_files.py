@@ -1,6 +1,8 @@
 """Files that are normalised by themselves: tiled as untiled, a region as the whole, the same bytes after a stop."""
 
+import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from monai_unet.inferers import OverlapTileInferer
 from monai_unet.io import Exposure
 from monai_unet.io.sources import open_source
 from monai_unet.networks import OriginalUNet
+from monai_unet.prediction.load import load_model
 from monai_unet.prediction.out_of_core import INTERPRETER, predict
 
 SMALL = INTERPRETER + 1_500_000  # bytes: tiles of some 80 pixels
@@ -109,3 +112,24 @@ def test_nan_is_named_before_anything_is_predicted(bundle, way, tmp_path):
     tifffile.imwrite(tmp_path / "bad.tif", bad, photometric="minisblack")
     with pytest.raises(ValueError, match=r"bad\.tif holds 1 values that are not finite .* row 140, column 9"):
         run(tmp_path / "bad.tif", tmp_path / "out.ome.zarr", bundle, way)
+
+
+def test_an_image_that_has_been_replaced_is_measured_anew(bundle, way, tmp_path):
+    image = tmp_path / "stack.tif"
+    found = []
+    for number, pixels in enumerate((STACK, STACK[::-1] * 2)):
+        tifffile.imwrite(image, pixels, photometric="minisblack")
+        for name in ("same", f"other {number}"):
+            shutil.rmtree(tmp_path / f"{name}.ome.zarr", ignore_errors=True)
+            found.append(read(run(image, tmp_path / f"{name}.ome.zarr", bundle, way)))
+    np.testing.assert_array_equal(found[2], found[3])
+
+
+def test_a_bundle_from_before_there_were_exposures_is_of_the_data_sets_numbers(bundle, tmp_path):
+    old = tmp_path / "old"
+    shutil.copytree(bundle, old)
+    config = json.loads((old / "configs" / "inference.json").read_text())
+    del config["exposure"]
+    (old / "configs" / "inference.json").write_text(json.dumps(config))
+    one, other = (load_model(str(each), json.dumps({"features": [2, 3, 4]})) for each in (bundle, old))
+    assert (one.exposure, one.digest) == (replace(other.exposure, percentiles=one.exposure.percentiles), other.digest)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from monai_unet.recipes.settings import choose_settings, choose_validation, rounded, value_range
+from monai_unet.recipes.settings import NOT_GIVEN, choose_settings, choose_validation, rounded, value_range
 from monai_unet.recipes.survey import Survey
 from monai_unet.transforms.check_image import CheckImaged
 
@@ -205,6 +205,12 @@ def test_colour_images_vary_less_as_the_strength_of_a_stain_tells():
     assert "grey_scale" not in settings(channels=("dapi", "actin", "cell"), **numbers)
 
 
-def test_numbers_of_the_data_set_are_not_set_where_images_are_normalised_by_themselves():
-    names = [each.name for each in choose_settings(found(), TRAIN, normalise="image")]
-    assert not {"image_mean", "image_std", "value_range"} & set(names)
+def test_numbers_of_the_data_set_are_set_and_not_shown_where_images_are_normalised_by_themselves():
+    chosen = {each.name: each for each in choose_settings(found(), TRAIN, normalise="image")}
+    assert (chosen["image_mean"].value, chosen["value_range"].value) == (100.1, [0, 255])
+    assert chosen["image_mean"].finding == NOT_GIVEN
+
+
+def test_a_section_without_a_cell_says_nothing_of_the_exposure():
+    changes = {"spreads": ((WIDE,),) * 7 + ((NARROW,),), "class_pixels": ((10, 10),) * 7 + ((20, 0),)}
+    assert settings(**changes)["normalise"] == "dataset"

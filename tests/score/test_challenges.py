@@ -9,6 +9,7 @@ from image_files import write_n5
 
 from monai_unet.cli import main
 from monai_unet.metrics import isbi2012_scores, seg_score
+from monai_unet.score import seg_report
 from monai_unet.transforms.instances import label_instances
 
 REFERENCE = Path(__file__).parents[2].parent / "shared" / "reference" / "isbi_metrics"
@@ -317,3 +318,14 @@ def test_negative_numbers_are_no_cells(capsys, cells, negative):
     stacks = [-part.astype(np.int32) if part is cells[negative] else part for part in cells]
     files = [write(name, stack) for name, stack in zip(("labels.tif", "objects.tif"), stacks, strict=True)]
     assert "section 0: values down to -" in fails(capsys, *files, "--metric", "seg")
+
+
+def test_folders_in_colour_have_the_cells_of_their_files():
+    table = np.array([(0, 0, 0), (255, 0, 0), (0, 255, 0)], np.uint8)
+    two = np.zeros((12, 14), int)
+    two[1:4, 1:4], two[6:9, 1:4], two[1:4, 8:12], two[6:9, 8:12] = 1, 1, 2, 2
+    for name in ("labels/man_seg000.tif", "proposal/mask000.tif"):
+        Path(name).parent.mkdir()
+        tifffile.imwrite(name, table[two], photometric="rgb")
+    report = seg_report("labels", "proposal", colours="background=0,0,0 a=255,0,0 b=0,255,0")
+    assert (report["seg"], report["num_cells"], report["sections"][0]["num_objects"]) == (1, 4, 4)
