@@ -138,13 +138,17 @@ def _sections(
     pairs: Sequence[tuple[Path, Path]], meaning: _Meaning
 ) -> Iterator[list[tuple[str, np.ndarray, np.ndarray, np.ndarray]]]:
     """Of each pair of files its sections: name, true classes, predicted classes, and which pixels are known; (H, W)."""
-    background = None if meaning.colours is None else 0
-    if background is None and len(meaning.classes) == 2:
-        background = mask_background(known_values(read_labels(truth), meaning.unknown) for truth, _ in pairs)
+    background = 0
+    if meaning.colours is None and len(meaning.classes) == 2:  # of any two values, the same ones in both
+        masks = [truth for truth, _ in pairs]
+        masks += [
+            proposal for _, proposal in pairs if open_source(proposal).info.dtype.kind != "f"
+        ]  # else probabilities
+        background = mask_background(known_values(read_labels(file), meaning.unknown) for file in masks)
     for label, proposal in pairs:
         labels = read_labels(label, None, meaning.colours)
         truth, known = known_classes(labels, meaning.classes, meaning.unknown, label, background)
-        predicted = _predicted(proposal, label, known, meaning)
+        predicted = _predicted(proposal, label, known, meaning, background)
         sections = zip(truth, predicted, known, strict=True)
         yield [
             (f"{label.name} section {index}" if len(truth) > 1 else label.name, *section)
@@ -152,7 +156,7 @@ def _sections(
         ]
 
 
-def _predicted(path: Path, label: Path, known: np.ndarray, meaning: _Meaning) -> np.ndarray:
+def _predicted(path: Path, label: Path, known: np.ndarray, meaning: _Meaning, background: int) -> np.ndarray:
     """The classes of a proposal on the grid of its labels, (D, H, W)."""
     info, number = open_source(path).info, len(meaning.classes)
     is_one_of_two = (number, info.channels) == (2, 1)
@@ -168,5 +172,5 @@ def _predicted(path: Path, label: Path, known: np.ndarray, meaning: _Meaning) ->
             "`monai-unet predict --dtype float32` writes them, or one number per pixel"
         )
     labels = read_labels(path, label, meaning.colours)
-    classes, _ = known_classes(np.where(known, labels, 0), meaning.classes, None, path, background=0)
+    classes, _ = known_classes(np.where(known, labels, background), meaning.classes, None, path, background)
     return classes

@@ -131,6 +131,24 @@ def test_of_two_classes_the_probability_of_the_second_is_enough(capsys):
     assert score(capsys, *files, "--classes", "out,in")[0]["confusion_matrix"] == [[1, 1], [1, 1]]
 
 
+@pytest.mark.parametrize("values", [(0, 1), (0, 255), (1, 2)])
+def test_two_classes_may_be_any_two_values_of_labels_and_proposal_alike(capsys, maps, values):
+    inside = maps[0] > 0
+    truth, predicted = (write(name, np.where(inside, *values[::-1]).astype(np.uint8)) for name in ("a.tif", "b.tif"))
+    report, _ = score(capsys, truth, predicted, "--classes", "background,cell")
+    assert report["scores"]["mean_dice"] == 1
+    assert report["confusion_matrix"][1][1] == inside.sum()
+
+
+def test_unknown_pixels_of_two_classes_bring_no_other_value(capsys, maps):
+    masks = np.where(maps[0] > 0, 2, 1).astype(np.uint8)
+    unknown = masks.copy()
+    unknown[:, 0] = 9
+    files = write("a.tif", unknown), write("b.tif", masks)
+    report, _ = score(capsys, *files, "--classes", "background,cell", "--ignore-label", 9)
+    assert report["scores"]["mean_dice"] == 1
+
+
 def test_folders_are_paired_by_the_names_of_the_labels(capsys, maps):
     for name, truth, predicted in zip("ab", *maps, strict=True):
         Path("labels").mkdir(exist_ok=True)
