@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cache
@@ -110,6 +110,7 @@ class Knob:
         fewest, most_items: how long a list is.
         distinct: whether no item of a list may be there twice.
         rising: whether each item of a list has to be above the one before.
+        only_with: values of other knobs without which it does nothing.
         found: whether a training finds a value for its weights, which evaluation and inference take.
         unit, source: for a reader.
     """
@@ -129,6 +130,7 @@ class Knob:
     most_items: int | None = None
     distinct: bool = False
     rising: bool = False
+    only_with: dict[str, list[str]] = field(default_factory=dict)
     found: bool = False
     unit: str = ""
     source: str = ""
@@ -170,6 +172,22 @@ class Knob:
             name = name or self.name
             why = f" ({self.why})" if self.why else ""
             raise ValueError(f"{name} {value!r}: expected {self.allowed}{self._hint(value, name)}{why}")
+
+    def check_acts(self, config: Mapping[str, Any]) -> None:
+        """Refuse to be given where it does nothing.
+
+        Args:
+            config: names and values, those that were given among them.
+
+        Raises:
+            ValueError: with the value of another knob that keeps it from acting.
+        """
+        for name, values in self.only_with.items():
+            if name in config and config[name] not in values:
+                raise ValueError(
+                    f"{self.name} does nothing with {name} {config[name]}: leave it out, or give "
+                    f"--{name} {' or '.join(values)}"
+                )
 
     def _hint(self, value: Any, name: str) -> str:
         """How to write what was meant, where that can be told."""

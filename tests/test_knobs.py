@@ -115,3 +115,21 @@ def test_of_a_knob_that_was_given_by_another_name_that_one_is_said():
 def test_a_wrong_name_hints_at_the_nearest():
     assert nearest("lerning-rate", list(knobs())) == "; did you mean learning_rate?"
     assert nearest("xyz", list(knobs())) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "config"),
+    [
+        ("percentiles", {"normalise": "dataset"}),
+        ("image_mean", {"normalise": "image"}),
+        ("noise_level", {"targets": "pairs"}),
+    ],
+)
+def test_a_knob_is_refused_where_it_does_nothing(name, config):
+    with pytest.raises(ValueError, match=f"{name} does nothing with"):
+        knobs()[name].check_acts(config)
+
+
+@pytest.mark.parametrize(("name", "config"), [("percentiles", {"normalise": "section"}), ("image_mean", {})])
+def test_a_knob_is_taken_where_it_acts(name, config):
+    knobs()[name].check_acts(config)

@@ -139,6 +139,8 @@ def check_overrides(
             raise ValueError(f"--{name} does nothing in {command}: leave it out")
         if name in knobs():
             knobs()[name].check(value)
+            if value != config[name]:  # `predicting` gives all of them, whatever they are
+                knobs()[name].check_acts({**config, **overrides})
 
 
 def bundle_metadata(bundle: str | Path) -> dict[str, Any]:

@@ -70,7 +70,8 @@ def _row(knob: Knob) -> str:
     if knob.source[:4].isdigit():
         source = f" ([{knob.source[:4]}](decisions/{knob.source}.md))"
     kinds = f"; {' and '.join(knob.kinds)} only" if len(knob.kinds) < len(KINDS) else ""
-    return f"| `{knob.name}` | {default} | {allowed}{kinds} | {knob.why}{source} | {knob.resume} |"
+    needs = "".join(f"; with `{name}` {' or '.join(values)} only" for name, values in knob.only_with.items())
+    return f"| `{knob.name}` | {default} | {allowed}{kinds}{needs} | {knob.why}{source} | {knob.resume} |"
 
 
 def _value(value: object) -> str:

@@ -133,3 +133,9 @@ def test_a_bundle_from_before_there_were_exposures_is_of_the_data_sets_numbers(b
     (old / "configs" / "inference.json").write_text(json.dumps(config))
     one, other = (load_model(str(each), json.dumps({"features": [2, 3, 4]})) for each in (bundle, old))
     assert (one.exposure, one.digest) == (replace(other.exposure, percentiles=one.exposure.percentiles), other.digest)
+
+
+@pytest.mark.parametrize("given", [{"percentiles": [5, 95]}, {"normalise": "image", "image_mean": 100}])
+def test_what_does_nothing_is_refused(image, bundle, tmp_path, given):
+    with pytest.raises(ValueError, match="does nothing with normalise"):
+        run(image, tmp_path / "out.ome.zarr", bundle, given)
