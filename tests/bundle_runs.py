@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from monai.bundle import ConfigWorkflow
@@ -11,6 +12,8 @@ REPOSITORY = Path(__file__).parents[1]
 
 
 def workflow(bundle, kind, names, run_id="run", **overrides):
+    if kind == "train":  # the bundle's own folder is held by the run of another test, perhaps
+        overrides = {"output_dir": tempfile.mkdtemp(prefix="monai-unet-test-"), **overrides}
     files = [str(bundle / "configs" / f"{name}.json") for name in names]
     config = files if len(files) > 1 else files[0]
     run = ConfigWorkflow(config, workflow_type=kind, run_id=run_id, logging_file=False, **overrides)
