@@ -1,0 +1,112 @@
+"""`monai-unet data`: fetch, check or generate a data set."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from pathlib import Path
+
+from monai_unet.cli.options import whole_number
+
+_ISBI2012_OUT = Path("datasets/isbi2012/data")
+_SYNTHETIC_OUT = Path("datasets/synthetic/data")
+_TRAIN = "python -m monai.bundle run training --config_file"
+
+
+def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
+    """Describe the command to the parser."""
+    data = commands.add_parser("data", help="fetch, check or generate a data set", parents=[common])
+    sets = data.add_subparsers(title="data sets", required=True, metavar="DATASET")
+
+    isbi = sets.add_parser(
+        "isbi2012",
+        help="check the challenge's files and put them in place",
+        description="Check the files of the ISBI 2012 EM segmentation challenge and put them in place.",
+        parents=[common],
+    )
+    isbi.add_argument(
+        "--source",
+        required=True,
+        metavar="DIR_OR_URL",
+        help="folder or archive (zip, tar) with train-volume.tif and train-labels.tif, or the URL of one",
+    )
+    _add_out(isbi, _ISBI2012_OUT)
+    isbi.set_defaults(run=_data_isbi2012)
+
+    for name, title in (("dic_hela", "DIC-C2DH-HeLa"), ("phc_u373", "PhC-C2DH-U373")):
+        cells = sets.add_parser(
+            name,
+            help=f"fetch or find the Cell Tracking Challenge's {title} and put it in place",
+            description=f"Fetch or find {title} of the Cell Tracking Challenge, check its labelled frames, and put it "
+            "in place. To be used for research in the challenge's context, citing http://celltrackingchallenge.net; "
+            "not for commercial purposes.",
+            parents=[common],
+        )
+        cells.add_argument(
+            "--source",
+            metavar="DIR_OR_URL",
+            help="folder or archive in the challenge's layout, or the URL of an archive (default: the challenge's own)",
+        )
+        _add_out(cells, Path("datasets", name, "data"))
+        cells.set_defaults(run=_data_cell_tracking, dataset=name)
+
+    synthetic = sets.add_parser(
+        "synthetic",
+        help="generate EM-like sections with labels",
+        description="Generate EM-like sections with labels, in the file format of ISBI 2012.",
+        parents=[common],
+    )
+    _add_out(synthetic, _SYNTHETIC_OUT)
+    for option, default, least, meaning in (
+        ("--sections", 30, 1, "labelled sections"),
+        ("--size", 512, 1, "height and width, pixels"),
+        ("--seed", 0, 0, "the same seed gives the same bytes"),
+        ("--test-sections", 6, 0, "sections without labels"),
+    ):
+        synthetic.add_argument(
+            option, type=whole_number(least), default=default, metavar="N", help=f"{meaning} (default {default})"
+        )
+    synthetic.set_defaults(run=_data_synthetic)
+
+
+def _add_out(parser: argparse.ArgumentParser, default: Path) -> None:
+    parser.add_argument(
+        "--out", type=Path, default=default, metavar="DIR", help=f"folder to write to (default {default})"
+    )
+    parser.add_argument("--force", action="store_true", help="replace different data in --out")
+
+
+def _data_isbi2012(args: argparse.Namespace) -> None:
+    from monai_unet.data.isbi2012 import prepare_isbi2012
+
+    summary = prepare_isbi2012(args.source, args.out, args.force)
+    print(f"ISBI 2012 in {args.out}: {summary}")
+    for note in summary.notes:
+        print(note)
+    _print_next(args.out, _ISBI2012_OUT)
+
+
+def _data_cell_tracking(args: argparse.Namespace) -> None:
+    from monai_unet.data.cell_tracking import ARCHIVES, prepare_cell_tracking
+
+    found = prepare_cell_tracking(args.source or ARCHIVES[args.dataset], args.out, args.force)
+    print(f"{args.dataset} in {args.out}: {found}")
+    default = args.out == Path("datasets", args.dataset, "data")
+    dataset = "" if default else f" --dataset_dir {shlex.quote(str(args.out))}"
+    print(f"next: {_TRAIN} bundles/{args.dataset}/train.json{dataset}")
+
+
+def _data_synthetic(args: argparse.Namespace) -> None:
+    from monai_unet.data.isbi2012 import check_isbi2012
+    from monai_unet.data.synthetic import write_synthetic
+
+    write_synthetic(args.out, args.sections, args.size, args.seed, args.test_sections, args.force)
+    print(f"synthetic sections in {args.out}: {check_isbi2012(args.out)}")
+    _print_next(args.out, _SYNTHETIC_OUT)
+
+
+def _print_next(out: Path, default: Path) -> None:
+    """The command that comes next; a folder that training would not find by itself has to be named to it."""
+    found = out == default and (out == _ISBI2012_OUT or not _ISBI2012_OUT.exists())
+    dataset = "" if found else f" --dataset_dir {shlex.quote(str(out))}"
+    print(f"next: {_TRAIN} bundles/isbi/train.json{dataset}")
