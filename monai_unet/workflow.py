@@ -112,8 +112,8 @@ def check_config(
                 f"{place} is not a name of the bundle's configs, and nothing reads it{nearest(name, known)}"
             )
         _check_argument(config, place)
-        if place in knobs():
-            knobs()[place].check_acts(config)
+        if (top := place.split("::")[0]) in knobs():  # of a list, the places of its items are given
+            knobs()[top].check_acts(config)
         if place not in knobs() and (knob_there := _knob_at(place, nested)) is not None:
             checked[place] = knob_there
             _check_written(knob_there, _look_up(config, place)[1], place)

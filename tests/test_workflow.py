@@ -68,6 +68,15 @@ def test_a_name_that_the_given_values_themselves_refer_to_is_taken():
     check({"epochs": "$@mine + 1", "mine": 3})
 
 
+@pytest.mark.parametrize("given", [{"percentiles": [5, 95]}, {"percentiles::0": 5}, {"percentiles": None}])
+def test_a_knob_that_another_one_keeps_from_acting_is_refused(given):
+    config = {**CONFIG, "normalise": "dataset", "percentiles": [1, 99.8], "run": ["$@percentiles", "$@normalise"]}
+    merged = ConfigParser(json.loads(json.dumps(config)))
+    merged.update(given)
+    with pytest.raises(ValueError, match="percentiles does nothing with normalise dataset"):
+        check_config(merged.get(), [config], ("run",), "run")
+
+
 @pytest.fixture
 def bundle(tmp_path):
     folder = tmp_path / "a bundle"
