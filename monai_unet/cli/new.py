@@ -108,7 +108,7 @@ def _new(args: argparse.Namespace) -> None:
     _say_commands(made.folder)
     if not args.no_trial:
         print(flush=True)
-        _try(args, made.folder, [any(pixels[1:]) for pixels in made.survey.class_pixels])
+        _try(args, made.folder, made.survey.labelled)
 
 
 def _new_restoration(args: argparse.Namespace) -> None:

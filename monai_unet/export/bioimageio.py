@@ -23,7 +23,7 @@ import torch
 from monai_unet import __version__, geometry
 from monai_unet.export import blockwise
 from monai_unet.export.blockwise import BlockwiseUNet
-from monai_unet.export.compare import GREY_VALUE, PROBABILITY, Difference, compared, difference, noise, restores
+from monai_unet.export.compare import GREY_VALUE, PROBABILITY, Difference, compared, difference, noise
 from monai_unet.inferers import OverlapTileInferer
 from monai_unet.io import Exposure, channel_names
 from monai_unet.networks import original_unet, save_whole, standardised_conv, write_whole
@@ -94,7 +94,7 @@ def write_bioimageio(model: Model, bundle: str, overrides: str, path: Path, imag
     if not licence.is_file():
         raise FileNotFoundError(f"{licence} does not exist: a package must state the licence of its weights")
     network: Any = model.network
-    wrapped = BlockwiseUNet(network, model.rotations, restores(model)).eval()
+    wrapped = BlockwiseUNet(network, model.rotations, model.restores).eval()
     test = _test_input(model, wrapped.halo, image)
     with torch.inference_mode():
         output = wrapped(model.normalised(test))
@@ -146,7 +146,7 @@ def check_package(model: Model, path: Path, image: torch.Tensor | None) -> list[
             spatial_dims=model.spatial_dims,
             geometry=model.geometry,
             rotations=model.rotations,
-            grey_values=restores(model),
+            grey_values=model.restores,
         )
         for in_blocks, how in ((False, "whole"), (True, "in blocks")):
             measured = torch.from_numpy(_padded(path, grey, in_blocks))
@@ -240,7 +240,7 @@ def _description(model: Model, wrapped: BlockwiseUNet, bundle: str, overrides: s
     classes: list[str] = [v0_5.Identifier(_identifier(name)) for name in model.decoding.channel_names]
     outputs = v0_5.OutputTensorDescr(
         id=v0_5.TensorId(_output(model)),
-        description="grey values of the target, not clipped" if restores(model) else "probability of each class",
+        description="grey values of the target, not clipped" if model.restores else "probability of each class",
         axes=[
             batch,
             v0_5.ChannelAxis(channel_names=classes),
@@ -253,7 +253,7 @@ def _description(model: Model, wrapped: BlockwiseUNet, bundle: str, overrides: s
                 for letter in letters
             ),
         ],
-        data=v0_5.IntervalOrRatioDataDescr(type="float32", range=(None, None) if restores(model) else (0.0, 1.0)),
+        data=v0_5.IntervalOrRatioDataDescr(type="float32", range=(None, None) if model.restores else (0.0, 1.0)),
         postprocessing=_postprocessing(model),
         test_tensor=FileDescr(source=folder / "test_output.npy"),
     )
@@ -266,7 +266,7 @@ def _description(model: Model, wrapped: BlockwiseUNet, bundle: str, overrides: s
                 callable=v0_5.Identifier("blockwise_unet"),
                 kwargs={
                     "rotations": model.rotations,
-                    "grey_values": restores(model),
+                    "grey_values": model.restores,
                     **_network_arguments(bundle, overrides),
                 },
             ),
@@ -287,7 +287,7 @@ def _description(model: Model, wrapped: BlockwiseUNet, bundle: str, overrides: s
         covers=[FileDescr(source=folder / "cover.png")],
         tags=[
             "unet",
-            "restoration" if restores(model) else "segmentation",
+            "restoration" if model.restores else "segmentation",
             "pytorch",
             "monai",
             f"{model.spatial_dims}d",
@@ -396,11 +396,11 @@ def _postprocessing(model: Model) -> list[Any]:
 
 
 def _output(model: Model) -> str:
-    return "restored" if restores(model) else "probability"
+    return "restored" if model.restores else "probability"
 
 
 def _of(model: Model) -> str:
-    return GREY_VALUE if restores(model) else PROBABILITY
+    return GREY_VALUE if model.restores else PROBABILITY
 
 
 def _readme(model: Model, wrapped: BlockwiseUNet, bundle: str) -> str:
@@ -417,7 +417,7 @@ def _readme(model: Model, wrapped: BlockwiseUNet, bundle: str) -> str:
         normalisation=_normalisation_in_words(model.exposure, model.spatial_dims),
         measured=_MEASURED if model.exposure.of_the_image else "",
         channels=", ".join(channel_names(model.channels)),
-        output=f"{'grey values of' if restores(model) else 'the probability of'} "
+        output=f"{'grey values of' if model.restores else 'the probability of'} "
         + " and ".join(model.decoding.channel_names),
         id=_output(model),
         of=_of(model),
@@ -450,7 +450,7 @@ def _write_cover(path: Path, test: torch.Tensor, output: torch.Tensor, model: Mo
     inner = (slice(halo, -halo),) * model.spatial_dims
     pictures = []
     of_input = _spread(test)
-    for tensor, low, high in ((test[0, 0], *of_input), (output[0, -1], *(of_input if restores(model) else (0.0, 1.0)))):
+    for tensor, low, high in ((test[0, 0], *of_input), (output[0, -1], *(of_input if model.restores else (0.0, 1.0)))):
         plane = tensor[inner]
         plane = plane[plane.shape[0] // 2] if model.spatial_dims == 3 else plane
         side = min(plane.shape)

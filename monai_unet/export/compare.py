@@ -11,7 +11,6 @@ import torch
 
 from monai_unet.inferers import OverlapTileInferer
 from monai_unet.prediction.model import Model
-from monai_unet.transforms.restoration import Restoration
 
 TOLERANCE = 1e-4
 """The largest difference of a probability, or of a normalised grey value: another order of sums, no more."""
@@ -29,14 +28,9 @@ class Difference:
     of: str = PROBABILITY
 
 
-def restores(model: Model) -> bool:
-    """Whether a network gives grey values, and not logits."""
-    return isinstance(model.decoding, Restoration)
-
-
 def compared(model: Model, output: torch.Tensor) -> torch.Tensor:
     """What is compared of a network's output (B, C, *size): probabilities, or normalised grey values as they are."""
-    return output if restores(model) else output.softmax(1)
+    return output if model.restores else output.softmax(1)
 
 
 def difference(
@@ -121,7 +115,7 @@ def compare_networks(
         image: a real image, grey values; compared through the overlap-tile prediction.
     """
     found = []
-    of = GREY_VALUE if restores(model) else PROBABILITY
+    of = GREY_VALUE if model.restores else PROBABILITY
     with torch.inference_mode():
         for x in random_inputs(model):
             one, other = (compared(model, network(x)) for network in (predict, exported))
@@ -133,7 +127,7 @@ def compare_networks(
                 spatial_dims=model.spatial_dims,
                 geometry=model.geometry,
                 rotations=model.rotations,
-                grey_values=restores(model),
+                grey_values=model.restores,
             )
             one, other = (compared(model, inferer(normalised, network)) for network in (predict, exported))
             found.append(difference("real image", image.shape, one, other, of))

@@ -12,7 +12,6 @@ from pathlib import Path
 import torch
 from torch.export import Dim
 
-from monai_unet.export.compare import restores
 from monai_unet.prediction.exported import SETTINGS, settings_text
 from monai_unet.prediction.model import Model
 
@@ -49,7 +48,7 @@ def write_onnx(model: Model, path: Path) -> None:
             dynamo=True,
             dynamic_shapes=(sizes,),
             input_names=["image"],
-            output_names=["restored" if restores(model) else "logits"],
+            output_names=["restored" if model.restores else "logits"],
             opset_version=OPSET,
             verbose=False,
         )

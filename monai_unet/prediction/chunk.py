@@ -82,8 +82,7 @@ def predict_chunk(job: Job, index: tuple[int, ...]) -> None:
     dtype = compute_dtype(model.precision, job.device)
     patch = to_device(patch, job.device)
     with _COMPUTING, torch.inference_mode(), autocast(job.device, dtype):
-        restores = isinstance(model.decoding, Restoration)
-        logits = mean_over_rotations(model.network, patch, model.rotations, grey_values=restores)
+        logits = mean_over_rotations(model.network, patch, model.rotations, grey_values=model.restores)
         logits = crop_to_tile(logits, geometry_tile, model.geometry).float()
         if isinstance(model.decoding, Restoration):
             probability = model.decoding.grey_values(logits[0])

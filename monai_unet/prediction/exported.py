@@ -22,14 +22,9 @@ SETTINGS = "monai_unet.json"
 """Under this name the settings lie in a TorchScript archive, and in the metadata of an ONNX model."""
 
 _SIMPLE: tuple[str, ...] = (
-    "spatial_dims",
-    "in_channels",
-    "out_channels",
-    "channels",
-    "pages",
-    "rotations",
+    *("spatial_dims", "in_channels", "out_channels", "channels", "pages"),
+    *("rotations", "precision", "bytes_per_pixel"),
 )
-_SIMPLE += ("precision", "bytes_per_pixel")
 
 
 def is_exported(path: str | Path) -> bool:

@@ -53,6 +53,11 @@ class Model:
     tile: int | tuple[int, ...] | None = None
     memory: int | str = "2GB"
 
+    @property
+    def restores(self) -> bool:
+        """Whether the network gives normalised grey values, and not logits."""
+        return isinstance(self.decoding, Restoration)
+
     def open_image(self, path: str | os.PathLike[str]) -> ImageSource:
         """An image with the channels that the network takes; errors as `monai_unet.io.open_image` has them."""
         return open_image(path, self.channels, self.pages)

@@ -6,7 +6,6 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -161,22 +160,13 @@ def _normalise(survey: Survey, given: Normalise | None) -> Setting:
     if given is not None:
         return Setting("normalise", given, "as given")
     # the numbers of a section without a cell are those of its noise
-    shown = [any(pixels[1:]) for pixels in survey.class_pixels]
-    spreads = [spread for spread, is_shown in zip(survey.spreads, shown, strict=True) if is_shown]
-    found, differ = _exposures(spreads)
+    sections = zip(survey.file_of_sections, survey.spreads, survey.labelled, strict=True)
+    spreads = [(file, spread) for file, spread, is_labelled in sections if is_labelled]
+    found, differ = _exposures([spread for _, spread in spreads])
     if not differ:
-        return Setting(
-            "normalise",
-            "dataset",
-            f"exposures that are alike, {found}",
-            "for images of other exposures, --normalise image",
-        )
-    starts = [sum(survey.sections_of_files[:index]) for index in range(len(survey.sections_of_files) + 1)]
-    of_files = (
-        [spread for spread, is_shown in zip(survey.spreads[start:stop], shown[start:stop], strict=True) if is_shown]
-        for start, stop in pairwise(starts)
-    )
-    within = any(_exposures(spreads)[1] for spreads in of_files)
+        because = "for images of other exposures, --normalise image"
+        return Setting("normalise", "dataset", f"exposures that are alike, {found}", because)
+    within = any(_exposures([spread for file, spread in spreads if file == one])[1] for one, _ in spreads)
     what = "section" if within else "image"
     return Setting("normalise", what, f"exposures that differ, {found}", f"so each {what} is normalised by itself")
 
@@ -265,9 +255,8 @@ def _tile(survey: Survey, train: Mapping[str, Any]) -> Setting:
 def _split_and_epochs(survey: Survey, train: Mapping[str, Any]) -> list[Setting]:
     validation, how = choose_validation(survey)
     num_validation = validation if isinstance(validation, int) else len(validation)
-    file_of = [file for file, sections in enumerate(survey.sections_of_files) for _ in range(sections)]
     last = range(survey.num_sections - num_validation, survey.num_sections)
-    validating = {file_of[section] for section in (last if isinstance(validation, int) else validation)}
+    validating = {survey.file_of_sections[section] for section in (last if isinstance(validation, int) else validation)}
     if sum(survey.sections_of_files[file] for file in validating) > num_validation:
         how += "; they share a file with training sections, which look alike: expect lower scores on another image"
     num_training = survey.num_sections - num_validation

@@ -101,6 +101,16 @@ class Survey:
         return sum(self.sections_of_files)
 
     @property
+    def file_of_sections(self) -> list[int]:
+        """The number of the file that each section is in."""
+        return [file for file, sections in enumerate(self.sections_of_files) for _ in range(sections)]
+
+    @property
+    def labelled(self) -> list[bool]:
+        """Whether each section has a pixel that is not background."""
+        return [any(pixels[1:]) for pixels in self.class_pixels]
+
+    @property
     def class_shares(self) -> tuple[float, ...]:
         """Share of each class in the known pixels."""
         pixels = np.array(self.class_pixels, float).reshape(-1, len(self.classes)).sum(0)
