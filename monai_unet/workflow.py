@@ -25,7 +25,7 @@ _OF_MONAI = ("_meta_", "_target_", "_disabled_", "_requires_", "_desc_", "_mode_
 def bundle_root() -> str:
     """The folder of the bundle whose config runs, by the place of its (first) config file.
 
-    A config file lies in `configs/` of its bundle, or is a link to such a file.
+    A config file lies in `configs/` of its bundle or beside it, or is a link to such a file.
 
     Raises:
         ValueError: when no `ConfigWorkflow` of MONAI's runs the config, as with a bare `ConfigParser`.
@@ -43,8 +43,8 @@ def begin() -> None:
 
     Raises:
         ValueError: for a name that the config does not have, a name or place that nothing of this run reads, an
-            argument that its class does not take, a knob with a wrong value, a run that the config does not have, or a
-            `bundle_root` that is another bundle.
+            argument that its class does not take, a knob with a wrong value, a run that the config does not have, a
+            `bundle_root` that is another bundle, or a config that the bundle has in two versions.
     """
     end_with_the_cause()
     workflow = _running_workflow()
@@ -53,6 +53,7 @@ def begin() -> None:
     parser, run = workflow.parser, str(workflow.run_id)
     config: dict[str, Any] = parser.get()
     here = _root_of(workflow.config_root_path)
+    _check_copies(here)
     if run not in config:
         runs = [name for name in _RUNS if name in config]
         raise ValueError(f"{run} is nothing that the config can run: there are {', '.join(runs)}{nearest(run, runs)}")
@@ -175,6 +176,17 @@ def _root_of(folder: Path) -> Path:
     if len(bundles) > 1:
         raise ValueError(f"{folder} has links to the configs of several bundles, {_listed(bundles)}: run one of those")
     return bundles.pop() if bundles else folder
+
+
+def _check_copies(root: Path) -> None:
+    """Refuse a bundle of which one of the two copies of a config has been changed: the change might do nothing."""
+    for path in sorted((root / "configs").glob("*.json")):
+        beside = root / path.name
+        if beside.is_file() and beside.read_bytes() != path.read_bytes():
+            raise ValueError(
+                f"{beside} and {path} are copies of one config, and they differ: copy the one you mean over the other, "
+                f"or remove {beside} and give {path} to the commands"
+            )
 
 
 def _reached(config: Mapping[str, Any], starts: Sequence[str]) -> set[str]:

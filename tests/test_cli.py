@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,12 @@ NEXT = "next: python -m monai.bundle run training --config_file bundles/isbi/tra
 @pytest.fixture(autouse=True)
 def in_an_empty_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def beside_the_bundles():
+    Path("bundles/isbi").mkdir(parents=True)
+    Path("bundles/isbi/train.json").touch()
 
 
 def run(capsys, *words):
@@ -36,7 +43,7 @@ def test_help_imports_nothing_heavy():
     assert answer.stdout.splitlines()[-1] == "[]"
 
 
-def test_synthetic_writes_the_set_and_names_the_next_command(capsys):
+def test_synthetic_writes_the_set_and_names_the_next_command(beside_the_bundles, capsys):
     code, out, _ = run(capsys, *synthetic())
     assert code == 0
     assert "2 labelled sections of 64 x 64 px" in out
@@ -44,12 +51,12 @@ def test_synthetic_writes_the_set_and_names_the_next_command(capsys):
     assert tifffile.imread("datasets/synthetic/data/train-labels.tif").shape == (2, 64, 64)
 
 
-def test_the_next_command_names_a_folder_of_ones_own(capsys):
+def test_the_next_command_names_a_folder_of_ones_own(beside_the_bundles, capsys):
     _, out, _ = run(capsys, *synthetic("--out", "my set"))
     assert out.endswith(f"{NEXT} --dataset_dir 'my set'\n")
 
 
-def test_the_next_command_names_the_synthetic_set_where_isbi_2012_would_win(capsys):
+def test_the_next_command_names_the_synthetic_set_where_isbi_2012_would_win(beside_the_bundles, capsys):
     run(capsys, *synthetic("--out", "made"))
     _, first, _ = run(capsys, "data", "isbi2012", "--source", "made")
     _, second, _ = run(capsys, *synthetic())

@@ -83,7 +83,7 @@ def bundle(tmp_path):
     (folder / "configs").mkdir(parents=True)
     config = {**CONFIG, "run": ["$print('root', @bundle_root)", "@ckpt_dir"]}
     (folder / "configs" / "train.json").write_text(json.dumps(config))
-    (folder / "train.json").symlink_to(Path("configs", "train.json"))
+    (folder / "train.json").write_text(json.dumps(config))
     return folder
 
 
@@ -108,7 +108,8 @@ def run(*files, **given):
 )
 def test_what_an_expression_gives_is_checked_before_anything_runs(bundle, given, message, capsys):
     config = {**CONFIG, "features": [2, 3], "run": ["$print('it runs')", "@features", "$@trainer"], "training": []}
-    (bundle / "configs" / "train.json").write_text(json.dumps(config))
+    for place in ("configs/train.json", "train.json"):
+        (bundle / place).write_text(json.dumps(config))
     with pytest.raises(RuntimeError) as caught:
         run(bundle / "train.json", **given)
     assert message in str(cause_under_monai(caught.value))
@@ -121,6 +122,15 @@ def test_a_bundle_lies_where_its_config_lies(bundle, place, capsys):
     out = capsys.readouterr().out
     assert f"bundle {bundle}, weights in {bundle}/models\n" in out
     assert f"root {bundle}\n" in out
+
+
+@pytest.mark.parametrize("place", ["configs/train.json", "train.json"])
+def test_a_config_of_which_one_copy_was_changed_is_refused(bundle, place):
+    config = json.loads((bundle / "train.json").read_text())
+    (bundle / "train.json").write_text(json.dumps({**config, "epochs": 3}))
+    with pytest.raises(RuntimeError) as caught:
+        run(bundle / place)
+    assert "train.json are copies of one config, and they differ" in str(cause_under_monai(caught.value))
 
 
 def test_a_link_from_elsewhere_leads_to_the_bundle(bundle, tmp_path, capsys):

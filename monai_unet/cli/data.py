@@ -83,7 +83,7 @@ def _data_isbi2012(args: argparse.Namespace) -> None:
     print(f"ISBI 2012 in {args.out}: {summary}")
     for note in summary.notes:
         print(note)
-    _print_next(args.out, _ISBI2012_OUT)
+    _print_next("isbi", args.out, args.out == _ISBI2012_OUT)
 
 
 def _data_cell_tracking(args: argparse.Namespace) -> None:
@@ -91,9 +91,7 @@ def _data_cell_tracking(args: argparse.Namespace) -> None:
 
     found = prepare_cell_tracking(args.source or ARCHIVES[args.dataset], args.out, args.force)
     print(f"{args.dataset} in {args.out}: {found}")
-    default = args.out == Path("datasets", args.dataset, "data")
-    dataset = "" if default else f" --dataset_dir {shlex.quote(str(args.out))}"
-    print(f"next: {_TRAIN} bundles/{args.dataset}/train.json{dataset}")
+    _print_next(args.dataset, args.out, args.out == Path("datasets", args.dataset, "data"))
 
 
 def _data_synthetic(args: argparse.Namespace) -> None:
@@ -102,11 +100,20 @@ def _data_synthetic(args: argparse.Namespace) -> None:
 
     write_synthetic(args.out, args.sections, args.size, args.seed, args.test_sections, args.force)
     print(f"synthetic sections in {args.out}: {check_isbi2012(args.out)}")
-    _print_next(args.out, _SYNTHETIC_OUT)
+    _print_next("isbi", args.out, args.out == _SYNTHETIC_OUT and not _ISBI2012_OUT.exists())
 
 
-def _print_next(out: Path, default: Path) -> None:
-    """The command that comes next; a folder that training would not find by itself has to be named to it."""
-    found = out == default and (out == _ISBI2012_OUT or not _ISBI2012_OUT.exists())
-    dataset = "" if found else f" --dataset_dir {shlex.quote(str(out))}"
-    print(f"next: {_TRAIN} bundles/isbi/train.json{dataset}")
+def _print_next(bundle: str, out: Path, is_found: bool) -> None:
+    """The commands that come next.
+
+    Args:
+        bundle: to train; by name, where there is no repository around.
+        out: the data.
+        is_found: whether a bundle of the repository finds it by itself.
+    """
+    folder = Path("bundles", bundle)
+    is_here = (folder / "train.json").is_file()
+    copy = "" if is_here else f"monai-unet copy {bundle} && "
+    place = folder if is_here or Path("bundles").is_dir() else Path(bundle)
+    dataset = "" if is_here and is_found else f" --dataset_dir {shlex.quote(str(out))}"
+    print(f"next: {copy}{_TRAIN} {place}/train.json{dataset}")

@@ -17,7 +17,7 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
         "Names of the bundle's inference.json may be given too, as --features '[16,32,64,128,256]'.",
         parents=[common],
     )
-    export.add_argument("--bundle", required=True, metavar="DIR", help="folder of the bundle")
+    export.add_argument("--bundle", required=True, metavar="BUNDLE", help="its folder, or name of one of the package")
     export.add_argument("--format", required=True, choices=("torchscript", "onnx", "bioimageio"))
     export.add_argument("--out", required=True, metavar="PATH", help=".ts or .pt, .onnx, or .zip")
     export.add_argument(

@@ -19,7 +19,11 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
     )
     label.add_argument("--studies", type=Path, required=True, metavar="DIR", help="the images; labels go to DIR/labels")
     label.add_argument(
-        "--bundle", type=Path, nargs="+", default=[Path("bundles/isbi")], metavar="DIR", help="(default bundles/isbi)"
+        "--bundle",
+        nargs="+",
+        default=["isbi_compact"],
+        metavar="BUNDLE",
+        help="folders, or names of bundles that come with the package (default isbi_compact)",
     )
     label.add_argument("--app", type=Path, metavar="DIR", help="for copies of the bundles (default STUDIES-app)")
     label.add_argument("--host", default="127.0.0.1", help="to listen on (default 127.0.0.1, this machine alone)")
@@ -30,9 +34,11 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
 def _label(args: argparse.Namespace) -> None:
     from monai_unet.label.app_folder import make_app
     from monai_unet.label.server import check_server, start_server
+    from monai_unet.shipped import bundle_folder
 
     check_server(args.studies)
     app = args.app or args.studies.resolve().with_name(args.studies.resolve().name + "-app")
     for line in make_app(app, args.bundle, overrides_of(args.others)):
         print(line)
-    start_server(app, args.studies, [bundle.resolve().name for bundle in args.bundle], args.host, args.port)
+    names = [bundle_folder(bundle).resolve().name for bundle in args.bundle]
+    start_server(app, args.studies, names, args.host, args.port)

@@ -22,7 +22,11 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
         "image", metavar="INPUT", help="an image: TIFF, OME-Zarr, NIfTI, PNG, DICOM ... (docs/formats.md)"
     )
     predict.add_argument(
-        "--bundle", required=True, metavar="DIR", help="folder of the bundle, or a file of `export`: .ts, .pt or .onnx"
+        "--bundle",
+        required=True,
+        metavar="BUNDLE",
+        help="folder of the bundle, name of one that comes with the package (`monai-unet bundles`), or a file of "
+        "`export`: .ts, .pt or .onnx",
     )
     predict.add_argument("--out", required=True, help=".ome.zarr, .ome.tif, .nii or .nii.gz")
     predict.add_argument(

@@ -13,6 +13,7 @@ from monai_unet.io.atomic import written_aside
 from monai_unet.networks import naming
 from monai_unet.prediction.exported import SUFFIXES, is_exported, load_exported
 from monai_unet.prediction.load import OF_A_MODEL, check_overrides, load_model
+from monai_unet.shipped import bundle_folder
 
 FORMATS = ("torchscript", "onnx", "bioimageio")
 
@@ -27,7 +28,7 @@ def export(
     """Write a bundle's network for other programs.
 
     Args:
-        bundle: folder of the bundle, with its weights.
+        bundle: see `monai_unet.shipped.bundle_folder`; with its weights.
         kind: "torchscript", "onnx" or "bioimageio".
         out: the file: .ts or .pt, .onnx, or .zip for the BioImage.IO package. It appears when it has been compared.
         image: a real image to compare on too; without one, random input alone. In a BioImage.IO package its middle is
@@ -57,7 +58,7 @@ def export(
     if is_exported(Path(bundle)):
         raise ValueError(f"{bundle} is exported already; give the bundle that it was made of")
     check_overrides(overrides or {}, bundle, "export", (*OF_A_MODEL, "rotations"))
-    bundle, changes = str(Path(bundle).resolve()), json.dumps(dict(overrides or {}), sort_keys=True)
+    bundle, changes = str(bundle_folder(bundle).resolve()), json.dumps(dict(overrides or {}), sort_keys=True)
     model = load_model(bundle, changes)
     real = None if image is None else real_input(image, model)
     with naming(out), written_aside(out) as temporary:

@@ -14,6 +14,7 @@ from monai_unet.io import found_file, written_aside
 from monai_unet.knobs import knobs, nearest
 from monai_unet.networks import load_weights
 from monai_unet.prediction.load import bundle_parser
+from monai_unet.shipped import bundle_folder
 
 CONFIGS = ("inference.json", "train.json")
 
@@ -42,7 +43,7 @@ def make_app(app: str | Path, bundles: Sequence[str | Path], overrides: Mapping[
 
     Args:
         app: the folder; made when it is not there.
-        bundles: folders of bundles.
+        bundles: see `monai_unet.shipped.bundle_folder`.
         overrides: names of the bundles' configs and their values, written into the copies that know them.
 
     Returns:
@@ -55,7 +56,8 @@ def make_app(app: str | Path, bundles: Sequence[str | Path], overrides: Mapping[
     """
     overrides = dict(overrides or {})
     _check(overrides)
-    folders = {Path(bundle).resolve().name: Path(bundle) for bundle in bundles}
+    found = [bundle_folder(bundle) for bundle in bundles]
+    folders = {folder.resolve().name: folder for folder in found}
     if len(folders) < len(bundles):
         raise ValueError(f"two of the bundles {', '.join(map(str, bundles))} have the same name; rename a folder")
     configs = {name: {file: _read(folder / "configs" / file) for file in CONFIGS} for name, folder in folders.items()}
@@ -158,6 +160,4 @@ def _adapt_inference(config: dict[str, Any], copy: Path) -> None:
 
 
 def _read(config: Path) -> dict[str, Any]:
-    if not config.is_file():
-        raise FileNotFoundError(f"{config.parents[1]} is not a bundle: {config} does not exist; bundles/isbi is one")
     return json.loads(config.read_text(encoding="utf-8"))

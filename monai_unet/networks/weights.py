@@ -32,7 +32,7 @@ def load_weights(network: nn.Module, path: str | Path, weights: Mapping[str, tor
             where = "" if Path(path).is_absolute() else f" in {Path.cwd()}"
             raise FileNotFoundError(
                 f"{path} does not exist{where}: train first (python -m monai.bundle run training --config_file ...), "
-                "or say where the weights are (--ckpt_path or --bundle_root); bundles/isbi_compact comes with weights"
+                "or say where the weights are (--ckpt_path or --bundle_root); isbi_compact comes with weights"
             )
         weights = read_checkpoint(path)
         weights = _unwrapped(weights)

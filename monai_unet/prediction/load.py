@@ -18,6 +18,7 @@ from monai_unet.knobs import knobs, nearest
 from monai_unet.networks import fold, load_weights
 from monai_unet.prediction.exported import is_exported, load_exported
 from monai_unet.prediction.model import Model
+from monai_unet.shipped import bundle_folder
 from monai_unet.transforms.restoration import Restoration
 
 if TYPE_CHECKING:
@@ -35,8 +36,8 @@ def load_model(bundle: str, overrides: str = "{}", device: str = "cpu") -> Model
     """The model of a bundle, or of a file that `monai_unet.export` wrote.
 
     Args:
-        bundle: folder of the bundle, with `configs/inference.json` and the weights that it names; or a TorchScript or
-            ONNX file.
+        bundle: see `monai_unet.shipped.bundle_folder`; with the weights that its `inference.json` names; or a
+            TorchScript or ONNX file.
         overrides: JSON of config names and values, as `{"features": [16, 32, 64]}`; a string, so that the same model is
             loaded once in a process.
         device: where it is to compute.
@@ -107,12 +108,10 @@ def bundle_parser(bundle: str, overrides: str = "{}", device: str = "cpu") -> Co
     """A bundle's `inference.json` for a device, with overrides, as JSON; FileNotFoundError when there is none."""
     from monai.bundle import ConfigParser
 
-    config = Path(bundle) / "configs" / "inference.json"
-    if not config.is_file():
-        raise FileNotFoundError(f"{bundle} is not a bundle: {config} does not exist; bundles/isbi is one")
+    folder = bundle_folder(bundle)
     parser = ConfigParser()
-    parser.read_config(str(config))
-    parser.update({"bundle_root": bundle, "device": device, **json.loads(overrides)})
+    parser.read_config(str(folder / "configs" / "inference.json"))
+    parser.update({"bundle_root": str(folder), "device": device, **json.loads(overrides)})
     return parser
 
 
@@ -123,7 +122,7 @@ def check_overrides(
 
     Args:
         overrides: names and values that were given.
-        bundle: its folder.
+        bundle: its folder or name.
         command: for the messages, as "predict".
         read: the names that the command reads.
 

@@ -32,6 +32,7 @@ from monai_unet.prediction.instances import label_store
 from monai_unet.prediction.load import check_overrides, load_model
 from monai_unet.prediction.model import Model
 from monai_unet.prediction.stores import hidden_store, instance_store, is_finished, of_objects, open_store, settings_of
+from monai_unet.shipped import bundle_folder
 from monai_unet.transforms.check_image import check_scale, scale_limit
 from monai_unet.transforms.decoding import Decoding
 from monai_unet.transforms.restoration import Restoration
@@ -65,7 +66,7 @@ def predict(
         image: see `monai_unet.io.sources.open_source`; read by region, where its kind of file can be.
         out: `.ome.zarr` (or `.zarr`), `.ome.tif` (or `.tif`), `.nii` or `.nii.gz`. The last ones are made of a Zarr
             beside them, which is removed when they are done.
-        bundle: folder of the bundle, or a TorchScript or ONNX file that `monai-unet export` wrote.
+        bundle: see `monai_unet.shipped.bundle_folder`; or a TorchScript or ONNX file that `monai-unet export` wrote.
         overrides: names of the bundle's `inference.json` with other values.
         output: "probability" (of class 1; one channel a class if there are more than two), "label", or "instances": the
             connected parts of class 1, numbered alike across tiles, each section by itself for a 2-D network. Of a
@@ -98,7 +99,7 @@ def predict(
     _check(output or "probability", dtype, threshold, min_size)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     changes = json.dumps(dict(overrides or {}), sort_keys=True)
-    bundle = str(Path(bundle).resolve())
+    bundle = str((Path(bundle) if is_exported(Path(bundle)) else bundle_folder(bundle)).resolve())
     if not is_exported(bundle):
         check_overrides(overrides or {}, bundle, "predict")
     model = load_model(bundle, changes, device)
@@ -180,13 +181,12 @@ def _convert(store: PredictionStore, out: Path) -> None:
 
 def _output_of(model: Model, output: str | None, dtype: str | None) -> str:
     """What is predicted, checked against what the network gives."""
-    restores = isinstance(model.decoding, Restoration)
-    output = output or ("image" if restores else "probability")
-    if restores and output != "image":
+    output = output or ("image" if model.restores else "probability")
+    if model.restores and output != "image":
         raise ValueError(f"output {output!r}: the network restores images, so image alone")
-    if not restores and output == "image":
+    if not model.restores and output == "image":
         raise ValueError("output 'image': the network gives classes; one of probability, label, instances")
-    if restores and dtype == "uint8":
+    if model.restores and dtype == "uint8":
         raise ValueError("dtype 'uint8' is for probabilities; restored grey values are float32 or float16")
     return output
 

@@ -1,15 +1,17 @@
-"""The folder of a new bundle: where it is to be, and what lies in it."""
+"""The folder of a new bundle: where it is to be, and what lies in it; or a copy of another one."""
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
 from pathlib import Path
 
 from monai_unet.io import folder_written_aside
 from monai_unet.recipes.card import LICENCE
 from monai_unet.recipes.compose import Recipe
 from monai_unet.recipes.write import write_configs
+from monai_unet.shipped import bundle_folder
 
 
 def new_folder(name: str, out: str | Path | None = None) -> Path:
@@ -42,6 +44,27 @@ def write_bundle(folder: Path, recipe: Recipe, model_card: str) -> None:
         (aside / "models" / ".gitkeep").touch()
         (aside / "LICENSE").write_text(LICENCE, encoding="utf-8")
         (aside / "docs" / "README.md").write_text(model_card, encoding="utf-8")
+
+
+def copy_bundle(bundle: str | Path, out: str | Path | None = None) -> Path:
+    """Copy a bundle, to train and change it: everything but the output of its runs.
+
+    Args:
+        bundle: see `monai_unet.shipped.bundle_folder`.
+        out: the folder of the copy; `bundles/NAME` when left out, or `NAME` where there is no folder `bundles`.
+
+    Returns:
+        The copy.
+
+    Raises:
+        FileExistsError: when there is something at that place.
+        FileNotFoundError: when there is no such bundle.
+    """
+    source = bundle_folder(bundle).resolve()
+    folder = new_folder(source.name, out)
+    with folder_written_aside(folder) as aside:
+        shutil.copytree(source, aside, dirs_exist_ok=True, ignore=shutil.ignore_patterns("output", "checkpoint*"))
+    return folder
 
 
 def _free_name(folder: Path) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from pathlib import Path
 
@@ -24,23 +23,17 @@ _TITLES = {
 
 
 def write_configs(recipe: Recipe, folder: Path) -> None:
-    """Write the configs of a bundle into `folder/configs`, and links to them into `folder`."""
+    """Write the configs of a bundle into `folder/configs`, and the same into `folder`.
+
+    MONAI's commands look for `metadata.json` and `logging.conf` beside the config that they are given, and MONAI Label,
+    the zoo and `monai.bundle.load` for everything in `configs/`. Both are files: Windows checks links out as texts.
+    """
     texts = {f"{name}.json": dumps(config) for name, config in compose(recipe).items()}
     texts["logging.conf"] = Path(__file__).with_name("base").joinpath("logging.conf").read_text(encoding="utf-8")
     for name, text in texts.items():
-        with written_aside(folder / "configs" / name) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-        _link(folder / name, Path("configs", name))
-
-
-def _link(link: Path, target: Path) -> None:
-    if link.is_symlink() and link.readlink() == target:
-        return
-    link.unlink(missing_ok=True)
-    try:
-        link.symlink_to(target)
-    except OSError:  # a file system without links, as of many memory sticks
-        shutil.copyfile(link.parent / target, link)
+        for path in (folder / "configs" / name, folder / name):
+            with written_aside(path) as temporary:
+                temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
 def knobs_page() -> str:

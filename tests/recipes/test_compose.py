@@ -15,7 +15,12 @@ BUNDLES = Path(__file__).parents[2] / "bundles"
 def test_what_the_recipe_writes_is_what_is_committed(name):
     """`make bundles` writes them."""
     for config, content in compose(shipped(name)).items():
-        assert (BUNDLES / name / "configs" / f"{config}.json").read_text(encoding="utf-8") == dumps(content), config
+        for folder in (BUNDLES / name, BUNDLES / name / "configs"):
+            assert (folder / f"{config}.json").read_text(encoding="utf-8") == dumps(content), config
+
+
+def test_no_file_of_a_bundle_is_a_link_which_windows_would_check_out_as_a_text():
+    assert not [path for path in BUNDLES.rglob("*") if path.is_symlink()]
 
 
 def test_every_bundle_of_the_project_has_a_recipe():

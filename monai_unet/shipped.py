@@ -1,0 +1,37 @@
+"""The bundles that come with the package, by their names."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def shipped_bundles() -> dict[str, Path]:
+    """The folder of each bundle of the package, in the order of their names."""
+    package = Path(__file__).parent
+    root = package / "bundles"  # of an installed package; in the repository they lie beside it
+    if not root.is_dir():
+        root = package.parent / "bundles"
+    return {path.parents[1].name: path.parents[1] for path in sorted(root.glob("*/configs/metadata.json"))}
+
+
+def bundle_folder(bundle: str | os.PathLike[str], config: str = "inference") -> Path:
+    """The folder of a bundle, by its path or by the name of one that comes with the package.
+
+    Args:
+        bundle: a folder, which goes first, or a name.
+        config: that the bundle must have.
+
+    Raises:
+        FileNotFoundError: when it is neither; the message names those that there are.
+    """
+    folder = Path(bundle)
+    if (folder / "configs" / f"{config}.json").is_file():
+        return folder
+    shipped = shipped_bundles()
+    if str(bundle) in shipped:
+        return shipped[str(bundle)]
+    raise FileNotFoundError(
+        f"{bundle} is not a bundle: {folder / 'configs' / config}.json does not exist, and of the bundles that come "
+        f"with monai-unet, {', '.join(shipped)}, none has this name"
+    )
