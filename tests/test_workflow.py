@@ -2,7 +2,6 @@
 
 import json
 import os
-from pathlib import Path
 
 import pytest
 from monai.bundle import ConfigParser, ConfigWorkflow

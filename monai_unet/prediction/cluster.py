@@ -1,4 +1,4 @@
-"""Compute the chunks of a store on this machine's processes or on a running Dask scheduler."""
+"""Compute the chunks of a store in several processes of this machine or on a running Dask scheduler."""
 
 from __future__ import annotations
 
@@ -7,19 +7,14 @@ import logging
 import os
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from tqdm import tqdm
-
-from monai_unet.io.zarr_store import PredictionStore
 from monai_unet.prediction.chunk import Job, predict_chunk
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
+    from distributed import Client
 
 logger = logging.getLogger(__name__)
 
@@ -30,72 +25,75 @@ _LOOK = 2.0  # seconds between two looks at the workers
 def check_dask() -> None:
     """ImportError without Dask, which says how to get it."""
     if importlib.util.find_spec("distributed") is None:
-        raise ImportError("out-of-core prediction needs Dask: pip install 'monai-unet[large]'")
+        raise ImportError(
+            "several processes and schedulers need Dask: pip install 'monai-unet[large]', or leave out --workers and "
+            "--scheduler"
+        )
 
 
 @contextmanager
-def cluster_client(workers: int, scheduler: str | None, device: str = "cpu") -> Iterator[Client]:
-    """A running scheduler by its address, or a cluster of this machine that ends with the block."""
+def cluster(workers: int, scheduler: str | None, device: str) -> Iterator[Workers]:
+    """The workers of a running scheduler, by its address, or processes of this machine that end with the block."""
     from distributed import Client, LocalCluster
 
     if scheduler is not None:
         with Client(scheduler, timeout=10) as client:
-            yield client
+            yield Workers(client)
         return
-    if workers < 1:
-        raise ValueError(f"workers {workers}: 1 or more")
     with (
         tempfile.TemporaryDirectory() as scratch,
         LocalCluster(
             n_workers=workers,
-            # one computes while the others read and write, of which a GPU can use more
-            threads_per_worker=2 if device == "cpu" else max(2, min(8, (os.cpu_count() or 1) // workers)),
-            processes=workers > 1,
-            protocol="tcp://",  # else a single worker's status page would listen beyond the loopback
+            threads_per_worker=threads_of_a_process(device, workers),
+            protocol="tcp://",
             host="127.0.0.1",
             dashboard_address="127.0.0.1:0",
             memory_limit=0,  # the tile is chosen to fit; Dask must not kill what it does not understand
             local_directory=scratch,
             silence_logs="CRITICAL",  # an error in a tile is raised here, and said once
-            **({"preload": "monai_unet.prediction.worker_signals"} if workers > 1 else {}),
-        ) as cluster,
-        Client(cluster) as client,
+            preload="monai_unet.prediction.worker_signals",
+        ) as local,
+        Client(local) as client,
     ):
-        yield client
+        yield Workers(client)
 
 
-def compute(job: Job, store: PredictionStore, client: Client, progress: bool) -> None:
-    """Every chunk that is missing, a few ahead at a time, so that a million tiles need no million futures.
-
-    Raises:
-        OSError: when there has been no worker for a minute, or workers died of one tile again and again.
-    """
-    from distributed import KilledWorker
-
-    missing = store.missing_chunks()
-    total = int(np.prod(store.grid))
-    ahead = 4 * max(1, sum(client.nthreads().values()))
-    waiting = iter(missing)
-
-    def submit(indices: Iterable[tuple[int, ...]]) -> set[Future]:
-        return {client.submit(predict_chunk, job, index, pure=False) for index in indices}
-
-    running = submit(islice(waiting, ahead))
-    with tqdm(total=total, initial=total - len(missing), unit="tile", desc="predicting", disable=not progress) as bar:
-        while running:
-            done = _next_done(running, client)
-            try:
-                client.gather(list(done))
-            except KilledWorker as error:
-                raise OSError(
-                    f"{store.path}: a worker was killed at every try, most likely as memory ran out: give less "
-                    "--memory, or fewer --workers; what was predicted is kept"
-                ) from error
-            bar.update(len(done))
-            running = (running - done) | submit(islice(waiting, len(done)))
+def threads_of_a_process(device: str, workers: int) -> int:
+    """One computes while the others read and write, of which a GPU can use more."""
+    return 2 if device == "cpu" else max(2, min(8, (os.cpu_count() or 1) // workers))
 
 
-def _next_done(running: set[Future], client: Client) -> set[Future]:
+class Workers:
+    """The workers of a Dask scheduler, as `monai_unet.prediction.compute.Pool`."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self.ahead = 4 * max(1, sum(client.nthreads().values()))
+
+    def submit(self, job: Job, index: tuple[int, ...]) -> Any:
+        """The future of a chunk."""
+        return self._client.submit(predict_chunk, job, index, pure=False)
+
+    def next_done(self, running: set[Any]) -> set[Any]:
+        """The futures that are done, one at least.
+
+        Raises:
+            OSError: when there has been no worker for a minute, or workers died of one tile again and again.
+        """
+        from distributed import KilledWorker
+
+        done = _next_done(running, self._client)
+        try:
+            self._client.gather(list(done))
+        except KilledWorker as error:
+            raise OSError(
+                "a worker was killed at every try, most likely as memory ran out: give less --memory, or fewer "
+                "--workers; what was predicted is kept"
+            ) from error
+        return done
+
+
+def _next_done(running: set[Any], client: Client) -> set[Any]:
     """The tiles that are done, one at least."""
     from distributed import wait
 

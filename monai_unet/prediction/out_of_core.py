@@ -26,7 +26,8 @@ from monai_unet.io.sources.zarr import import_zarr
 from monai_unet.io.zarr_store import PredictionStore, identity
 from monai_unet.memory import parse_memory
 from monai_unet.prediction.chunk import Job
-from monai_unet.prediction.cluster import check_dask, cluster_client, compute
+from monai_unet.prediction.cluster import check_dask
+from monai_unet.prediction.compute import compute, pool
 from monai_unet.prediction.exported import is_exported
 from monai_unet.prediction.instances import label_store
 from monai_unet.prediction.load import check_overrides, load_model
@@ -95,7 +96,8 @@ def predict(
     out = Path(out)
     _check_name(out)
     import_zarr(str(out))
-    check_dask()
+    if workers > 1 or scheduler is not None:
+        check_dask()
     _check(output or "probability", dtype, threshold, min_size)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     changes = json.dumps(dict(overrides or {}), sort_keys=True)
@@ -149,8 +151,8 @@ def predict(
                 if model.exposure.of_the_image and store.scale is None:
                     sections = region[0] if model.spatial_dims == 2 else None  # a volume's margin has others
                     store.keep_scale(asdict(model.exposure.of_source(source, sections, progress)))
-                with cluster_client(workers, scheduler, device) as client:
-                    compute(job, store, client, progress)
+                with pool(workers, scheduler, device) as workplace:
+                    compute(job, store, workplace, progress)
             if output == "instances":
                 _number(store, out, decoding, max(budget, 0), by_section=model.spatial_dims == 2)
             else:

@@ -26,18 +26,36 @@ def test_a_tile_that_kills_its_worker_again_and_again_is_an_error(stack, tmp_pat
 
     monkeypatch.setattr(distributed.Client, "gather", killed)
     with pytest.raises(OSError, match="a worker was killed at every try, most likely as memory ran out"):
-        predicted(stack, tmp_path / "out.ome.zarr")
+        predicted(stack, tmp_path / "out.ome.zarr", workers=2)
 
 
-@pytest.mark.parametrize("package", ["zarr", "distributed"])
-def test_without_its_packages_the_extra_is_named_before_anything_is_made(stack, tmp_path, bundle, package):
+def predict_without(package, stack, tmp_path, bundle, *more):
     """In a process of its own, as modules are imported once."""
     script = (
         f"import sys; sys.modules['{package}'] = None; from monai_unet.cli import main; sys.exit(main(sys.argv[1:]))"
     )
     arguments = ["predict", stack, "--bundle", bundle, "--out", tmp_path / "out.ome.tif", "--features", "[2,3,4]"]
-    done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, "-c", script, *arguments, *more], capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("package", "more", "said"),
+    [
+        ("zarr", [], "needs the package zarr 3, which is for Python 3.11 and later"),
+        ("distributed", ["--workers", "2"], "pip install 'monai-unet[large]'"),
+        ("distributed", ["--scheduler", "tcp://127.0.0.1:9"], "pip install 'monai-unet[large]'"),
+    ],
+)
+def test_what_is_missing_is_named_before_anything_is_made(stack, tmp_path, bundle, package, more, said):
+    done = predict_without(package, stack, tmp_path, bundle, *more)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
-    assert "pip install 'monai-unet[large]'" in done.stderr
+    assert said in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_single_process_needs_no_dask(stack, tmp_path, bundle):
+    assert predict_without("distributed", stack, tmp_path, bundle).returncode == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["out.ome.tif"]

@@ -114,7 +114,7 @@ def test_a_picture_of_any_size_is_predicted(bundle, tmp_path, shape):
 
 
 def test_a_second_run_computes_nothing(stack, bundle, undisturbed, monkeypatch):
-    monkeypatch.setattr("monai_unet.prediction.cluster.predict_chunk", None)
+    monkeypatch.setattr("monai_unet.prediction.compute.predict_chunk", None)
     before = chunks(undisturbed)
     run(stack, undisturbed, bundle)
     assert chunks(undisturbed) == before
@@ -186,7 +186,7 @@ def test_a_dark_part_of_an_image_is_no_scaled_image(bundle, tmp_path):
 def test_a_second_run_for_instances_computes_nothing(stack, bundle, tmp_path, monkeypatch):
     out = run(stack, tmp_path / "out.ome.zarr", bundle, output="instances")
     before = chunks(out)
-    monkeypatch.setattr("monai_unet.prediction.cluster.predict_chunk", None)
+    monkeypatch.setattr("monai_unet.prediction.compute.predict_chunk", None)
     run(stack, out, bundle, output="instances")
     assert chunks(out) == before
     assert [path.name for path in tmp_path.iterdir()] == ["out.ome.zarr"]
@@ -365,10 +365,12 @@ def open_store(path):
 
 def test_a_cluster_of_this_machine_listens_on_the_loopback_only():
     psutil = pytest.importorskip("psutil")
-    from monai_unet.prediction.cluster import cluster_client
+    from monai_unet.prediction.cluster import cluster
 
     before = {connection.laddr for connection in psutil.Process().net_connections()}
-    with cluster_client(1, None):
-        found = [c for c in psutil.Process().net_connections() if c.status == "LISTEN" and c.laddr not in before]
+    with cluster(2, None, "cpu"):
+        ours = [psutil.Process(), *psutil.Process().children(recursive=True)]
+        connections = [connection for process in ours for connection in process.net_connections()]
+        found = [c for c in connections if c.status == "LISTEN" and c.laddr not in before]
     assert found
     assert {connection.laddr.ip for connection in found} == {"127.0.0.1"}

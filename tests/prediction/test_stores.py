@@ -116,7 +116,7 @@ def test_a_run_that_was_killed_when_its_result_was_in_place_is_finished(
             predicted(stack, out, output=output)
     assert len(list(tmp_path.iterdir())) == 2
     before = {path: path.read_bytes() for path in [out, *out.rglob("*")] if path.is_file()}
-    monkeypatch.setattr("monai_unet.prediction.cluster.predict_chunk", None)
+    monkeypatch.setattr("monai_unet.prediction.compute.predict_chunk", None)
     assert predicted(stack, out, output=output) == out
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert all(path.read_bytes() == content for path, content in before.items())

@@ -10,7 +10,7 @@ import numpy as np
 
 from monai_unet.io.sources.base import METRES, Box, ImageInfo, ImageSource, unit_name
 
-NEEDS_ZARR = "needs the package zarr, for Python 3.11 and later: pip install 'monai-unet[large]'"
+NEEDS_ZARR = "needs the package zarr 3, which is for Python 3.11 and later, and comes with monai-unet there"
 _VERSIONS = ("0.1", "0.2", "0.3", "0.4", "0.5")
 _METADATA = ("zarr.json", ".zarray", ".zgroup", ".zattrs")
 _WITHOUT_AXES = ("0.1", "0.2")  # always t c z y x
