@@ -7,7 +7,7 @@ RUN := $(BIN)/python -m monai.bundle run
 DEMO := build/demo
 NARROW := --features "[8,16,32,64]" --dataset_dir datasets/synthetic/data --ckpt_dir $(DEMO)/models
 
-.PHONY: install demo test check bench bundles label test-label clean
+.PHONY: install demo test check bench bundles label test-label wheel test-wheel test-python clean
 
 install: $(VENV)/.installed
 
@@ -45,6 +45,28 @@ $(LABEL)/.installed: pyproject.toml requirements-label.txt
 
 test-label: label
 	$(LABEL)/bin/python -m pytest tests/label
+
+# what goes to PyPI
+wheel: install
+	rm -rf build/dist
+	$(BIN)/python -m build --outdir build/dist
+	$(BIN)/python -m twine check --strict build/dist/*
+
+# the tests of the source archive against the wheel in an environment with nothing else, outside the repository
+test-wheel: wheel
+	rm -rf build/wheel && mkdir -p build/wheel/sdist
+	$(PYTHON) -m venv build/wheel/venv
+	build/wheel/venv/bin/pip install --disable-pip-version-check -c constraints.txt \
+		build/dist/*.whl pytest pytest-timeout
+	tar xzf build/dist/*.tar.gz -C build/wheel/sdist --strip-components 1
+	cd build/wheel/sdist && OMP_NUM_THREADS=1 ../venv/bin/pytest tests/wheel
+
+# the quick tests with another Python: make test-python PY=3.12
+test-python:
+	test -d .venv-$(PY) || $$(command -v python$(PY) || uv python find $(PY) 2>/dev/null \
+		|| ls $$HOME/.pyenv/versions/$(PY).*/bin/python | tail -n 1) -m venv .venv-$(PY)
+	.venv-$(PY)/bin/pip install --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	OMP_NUM_THREADS=1 .venv-$(PY)/bin/python -m pytest -n auto --maxprocesses 4 --dist loadscope -m "not slow"
 
 check: install
 	$(BIN)/ruff check
