@@ -143,7 +143,7 @@ def _compiled_flips() -> Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarra
         import numba  # only the warping error needs it: training must run without
     except ImportError as error:
         raise ImportError(
-            "the warping error needs numba, which is not installed: `pip install monai-unet[metrics]`, "
+            "the warping error needs numba, which is not installed: `pip install numba`, "
             "or leave the warping error out (`warping=False`)"
         ) from error
     return numba.njit(cache=True)(_flip_simple_points)
