@@ -7,7 +7,7 @@ RUN := $(BIN)/python -m monai.bundle run
 DEMO := build/demo
 NARROW := --features "[8,16,32,64]" --dataset_dir datasets/synthetic/data --ckpt_dir $(DEMO)/models
 
-.PHONY: install demo test check bench bundles label test-label wheel test-wheel test-python clean
+.PHONY: install demo test check bench bundles label test-label wheel test-wheel test-python docs clean
 
 install: $(VENV)/.installed
 
@@ -63,8 +63,9 @@ test-wheel: wheel
 
 # the quick tests with another Python: make test-python PY=3.12
 test-python:
-	test -d .venv-$(PY) || $$(command -v python$(PY) || uv python find $(PY) 2>/dev/null \
-		|| ls $$HOME/.pyenv/versions/$(PY).*/bin/python | tail -n 1) -m venv .venv-$(PY)
+	for python in python$(PY) "$$(uv python find $(PY) 2>&1)" $$HOME/.pyenv/versions/$(PY).*/bin/python; do \
+		"$$python" -c "" 2>/dev/null && break; \
+	done; test -d .venv-$(PY) || "$$python" -m venv .venv-$(PY)
 	.venv-$(PY)/bin/pip install --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	OMP_NUM_THREADS=1 .venv-$(PY)/bin/python -m pytest -n auto --maxprocesses 4 --dist loadscope -m "not slow"
 
@@ -76,6 +77,11 @@ check: install
 # the configs of the bundles and docs/knobs.md, from monai_unet/knobs.yaml and monai_unet/recipes
 bundles: install
 	$(BIN)/python -m monai_unet.recipes.write
+
+# the documentation site, in build/site; its tutorials run, and its links are checked
+docs: install
+	$(BIN)/pip install --disable-pip-version-check --quiet -c constraints.txt -e ".[docs]"
+	OMP_NUM_THREADS=1 $(BIN)/python docs/site/build.py
 
 bench: install
 	$(BIN)/python benchmarks/weight_map.py

@@ -45,8 +45,8 @@ def knobs_page() -> str:
         "exit code 2 (with `MONAI_UNET_DEBUG=1` before the command, after a traceback). A resumed run may\n"
         "change only the knobs marked *free*. This page is written by `make bundles` from\n"
         "[knobs.yaml](../monai_unet/knobs.yaml), where each knob is defined once; what a kind of target sets is in\n"
-        "[recipes/kinds](../monai_unet/recipes/kinds), what a bundle sets in\n"
-        "[recipes/values](../monai_unet/recipes/values).",
+        "[recipes/kinds](../monai_unet/recipes/kinds/cells.yaml), what a bundle sets in\n"
+        "[recipes/values](../monai_unet/recipes/values/isbi.yaml).",
     ]
     for acts_on, title in _TITLES.items():
         rows = [_row(knob) for knob in knobs().values() if knob.acts_on == acts_on]
