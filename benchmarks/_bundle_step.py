@@ -1,4 +1,4 @@
-"""What the benchmarks of a training step share: the isbi bundle ready to train, and its network's step alone."""
+"""What the benchmarks of training share: a bundle ready to train, and its network's step alone."""
 
 from __future__ import annotations
 
@@ -14,16 +14,18 @@ from monai_unet.losses import PrepareWeightedBatch
 BUNDLE = Path(__file__).parents[1] / "bundles" / "isbi"
 
 
-def bundle(dataset_dir: str, folder: str, epochs: int, **overrides: Any) -> ConfigWorkflow:
-    """The bundle's training, initialised; without a validation before its end unless `val_interval` is given."""
+def bundle(
+    dataset_dir: str | Path, folder: str | Path, epochs: int, root: Path = BUNDLE, **overrides: Any
+) -> ConfigWorkflow:
+    """A bundle's training, initialised; without a validation before its end unless `val_interval` is given."""
     workflow = ConfigWorkflow(
-        str(BUNDLE / "configs" / "train.json"),
+        str(root / "configs" / "train.json"),
         workflow_type="train",
         logging_file=False,
-        bundle_root=str(BUNDLE),
-        dataset_dir=dataset_dir,
-        ckpt_dir=folder,
-        output_dir=folder,
+        bundle_root=str(root),
+        dataset_dir=str(dataset_dir),
+        ckpt_dir=str(folder),
+        output_dir=str(folder),
         epochs=epochs,
         **{"val_interval": epochs + 1, **overrides},
     )

@@ -142,7 +142,7 @@ VALIDATING = 17
 def train_and_predict(noise: Noise, training: Training, noisy: np.ndarray, clean: np.ndarray, folder: Path) -> dict:
     """Train the bundle in a new folder, predict the scored sections out of core, score them."""
     import torch
-    from monai.bundle import ConfigWorkflow
+    from _bundle_step import bundle
 
     from monai_unet.prediction.out_of_core import predict
 
@@ -158,25 +158,20 @@ def train_and_predict(noise: Noise, training: Training, noisy: np.ndarray, clean
     tiles = 4
     epochs = training.steps // -(-len(training.sections) // tiles)
     start = time.process_time()
-    workflow = ConfigWorkflow(
-        str(BUNDLE / "configs" / "train.json"),
-        workflow_type="train",
-        logging_file=False,
-        bundle_root=str(BUNDLE),
-        dataset_dir=str(data),
-        ckpt_dir=str(run),
-        output_dir=str(run),
+    workflow = bundle(
+        data,
+        run,
+        epochs,
+        BUNDLE,
         device="cpu",
         targets=training.targets,
         training_sections=list(training.sections),
         validation=[VALIDATING],
         batch_size=tiles,
-        epochs=epochs,
         val_interval=epochs // 10,
         **own,
         **({"noise_model": noise.name, "noise_level": noise.level} if training.targets == "recorrupted" else {}),
     )
-    workflow.initialize()
     workflow.run()
     seconds = time.process_time() - start
     out = run / "restored.ome.tif"

@@ -31,25 +31,13 @@ def child(bundle: Path, data: Path, out: Path, iterations: int) -> None:
     """Train, predict, and print what came of it as JSON; in the checkout that PYTHONPATH names."""
     import numpy as np
     import torch
+    from _bundle_step import bundle as training
     from ignite.engine import Events
-    from monai.bundle import ConfigWorkflow
 
     from monai_unet.prediction.out_of_core import predict
 
     torch.set_num_threads(1)
-    workflow = ConfigWorkflow(
-        str(bundle / "configs" / "train.json"),
-        workflow_type="train",
-        logging_file=False,
-        bundle_root=str(bundle),
-        dataset_dir=str(data),
-        ckpt_dir=str(out),
-        output_dir=str(out),
-        epochs=iterations // 3,
-        **SMALL,
-        **OWN[bundle.name],
-    )
-    workflow.initialize()
+    workflow = training(data, out, iterations // 3, bundle, **SMALL, **OWN[bundle.name])
     trainer = workflow.parser.get_parsed_content("train::trainer")
     clocks = {"seconds": time.perf_counter, "cpu": time.process_time}
     times: dict[str, list[float]] = {name: [] for name in clocks}

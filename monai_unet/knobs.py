@@ -168,10 +168,14 @@ class Knob:
         Raises:
             ValueError: with the name, the value and what is allowed.
         """
-        if not self._fits(value):
+        if not self.allows(value):
             name = name or self.name
             why = f" ({self.why})" if self.why else ""
             raise ValueError(f"{name} {value!r}: expected {self.allowed}{self._hint(value, name)}{why}")
+
+    def allows(self, value: Any) -> bool:
+        """Whether it may have a value."""
+        return any(self._fits_type(name, value) for name in self.type.split(" or "))
 
     def check_acts(self, config: Mapping[str, Any]) -> None:
         """Refuse to be given where it does nothing.
@@ -208,10 +212,7 @@ class Knob:
             numbers_in_it = [float(item) if "." in item else int(item) for item in items]
         except ValueError:
             numbers_in_it = []
-        return items if self._fits(items) or self._fits(numbers_in_it) else []
-
-    def _fits(self, value: Any) -> bool:
-        return any(self._fits_type(name, value) for name in self.type.split(" or "))
+        return items if self.allows(items) or self.allows(numbers_in_it) else []
 
     def _fits_type(self, name: str, value: Any) -> bool:
         if name == "null":

@@ -1,23 +1,17 @@
 """The page on restoration, followed command by command with synthetic images in place of the user's."""
 
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
+from followed_page import DOCS, follow, run_and_trial
 
 from monai_unet.data.noisy import add_gaussian_noise
 from monai_unet.data.synthetic import synthetic_sections
 from monai_unet.knobs import knobs
 
-PAGE = Path(__file__).parents[2] / "docs" / "restoration.md"
-TEXT = PAGE.read_text(encoding="utf-8")
-COMMANDS = re.findall(r"^```bash\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
-TRIAL = r' --(features "[^"]*"|(epochs|ckpt_dir|output_dir) \S+)'
+TEXT = (DOCS / "restoration.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -34,18 +28,7 @@ def followed(tmp_path_factory):
     (folder / "new_noisy").mkdir()
     tifffile.imwrite(folder / "new_noisy" / "c.tif", noisy[2])
     tifffile.imwrite(folder / "large_noisy.tif", np.tile(noisy[3], (2, 3)))
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    for command in COMMANDS:
-        done = subprocess.run(
-            ["bash", "-c", command],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=240,
-            env={**os.environ, "PATH": path, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
-        )
-        assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-3000:]}"
-        assert "trial failed" not in done.stderr
+    assert not [said for said in follow(TEXT, folder, 240) if "trial failed" in said]
     return folder
 
 
@@ -60,11 +43,8 @@ def test_every_command_runs_and_writes_what_the_page_names(followed):
 
 
 def test_the_commands_of_the_run_are_those_of_the_trial_without_its_options():
-    (run,) = (block for block in re.findall(r"^```text\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL) if "-m" in block)
-    trial = [command for command in COMMANDS if command.startswith("python")]
-    assert [line.replace(" --output_dir results", "") for line in run.splitlines()] == [
-        re.sub(TRIAL, "", command).strip() for command in trial
-    ]
+    run, trial = run_and_trial(TEXT)
+    assert run == trial
 
 
 def test_every_way_to_learn_and_every_value_that_is_set_is_a_knob():

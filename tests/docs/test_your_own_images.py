@@ -1,19 +1,13 @@
 """The tutorial, followed command by command with synthetic cells in place of the user's."""
 
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
+from followed_page import DOCS, follow, run_and_trial
 
-PAGE = Path(__file__).parents[2] / "docs" / "your-own-images.md"
-TEXT = PAGE.read_text(encoding="utf-8")
-COMMANDS = re.findall(r"^```bash\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
-TRIAL = r' --(features "[^"]*"|(epochs|ckpt_dir|output_dir) \S+)'
+TEXT = (DOCS / "your-own-images.md").read_text(encoding="utf-8")
 
 
 def cells(seed, size=(100, 120)):
@@ -45,17 +39,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def followed(folder):
     pytest.importorskip("zarr", reason="the page ends with a large image, which needs the extra `large`")
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    for command in COMMANDS:
-        done = subprocess.run(
-            ["bash", "-c", command],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            env={**os.environ, "PATH": path, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
-        )
-        assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-3000:]}"
+    follow(TEXT, folder, 120)
     return folder
 
 
@@ -78,11 +62,8 @@ def test_the_trial_leaves_nothing_that_the_real_run_would_go_on_from(followed):
 
 
 def test_the_commands_of_the_run_are_those_of_the_trial_without_its_options():
-    (run,) = (block for block in re.findall(r"^```text\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL) if "-m" in block)
-    trial = [command for command in COMMANDS if command.startswith("python")]
-    assert [line.replace(" --output_dir results", "") for line in run.splitlines()] == [
-        re.sub(TRIAL, "", command).strip() for command in trial
-    ]
+    run, trial = run_and_trial(TEXT)
+    assert run == trial
 
 
 def test_the_values_that_the_page_says_to_change_are_knobs_of_the_bundle(tmp_path, folder, monkeypatch):

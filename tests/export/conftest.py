@@ -1,29 +1,17 @@
 import json
-import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
-import torch
+from bundle_runs import narrow_bundle
 
-from monai_unet.networks import OriginalUNet
 from monai_unet.prediction.load import load_model
-
-REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")
 def bundle(tmp_path_factory):
     """The bundle for EM sections with a narrow network and random weights."""
-    folder = tmp_path_factory.mktemp("bundle") / "isbi"
-    shutil.copytree(REPOSITORY / "bundles" / "isbi", folder, ignore=shutil.ignore_patterns("models", "output"))
-    (folder / "models").mkdir()
-    torch.manual_seed(0)
-    network = OriginalUNet(features=(2, 3, 4), normalisation="weights")
-    network.head.weight.data /= 10  # random weights give large logits, whose rounding would be all that is seen
-    torch.save(network.state_dict(), folder / "models" / "model.pt")
-    return folder
+    return narrow_bundle("isbi", tmp_path_factory.mktemp("bundle"), head=0.1)
 
 
 @pytest.fixture(scope="session")

@@ -1,13 +1,13 @@
 """Exports of a network that restores images: grey values in, grey values out."""
 
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
 import torch
+from bundle_runs import narrow_bundle
 
 from monai_unet.export.export import export
 from monai_unet.networks import OriginalUNet
@@ -21,13 +21,7 @@ OVERRIDES = {"features": [2, 3, 4], "target_mean": 90, "target_std": 30, "rotati
 @pytest.fixture(scope="module")
 def restoring(tmp_path_factory):
     """The bundle `denoise` with a narrow network and random weights."""
-    folder = tmp_path_factory.mktemp("bundle") / "denoise"
-    shutil.copytree(REPOSITORY / "bundles" / "denoise", folder, ignore=shutil.ignore_patterns("models", "output"))
-    (folder / "models").mkdir()
-    torch.manual_seed(0)
-    network = OriginalUNet(out_channels=1, features=(2, 3, 4), normalisation="weights", residual=True)
-    torch.save(network.state_dict(), folder / "models" / "model.pt")
-    return folder
+    return narrow_bundle("denoise", tmp_path_factory.mktemp("bundle"), out_channels=1, residual=True)
 
 
 @pytest.fixture(
