@@ -45,12 +45,16 @@ def _bundles(args: argparse.Namespace) -> None:
 
 def _facts(folder: Path, metadata: dict[str, Any]) -> dict[str, str]:
     weights = folder / "models" / "model.pt"
-    licence = (folder / "LICENSE").read_text(encoding="utf-8")
-    return {
+    licence = metadata.get("license") or (folder / "LICENSE").read_text(encoding="utf-8")
+    facts = {
         "task": metadata["task"],
         "weights": f"{weights.stat().st_size / 1e6:.1f} MB" if weights.is_file() else "none: to be trained",
         "licence": " ".join(licence.split()),
     }
+    if scores := metadata.get("eval_metrics"):
+        listed = ", ".join(f"{name} {score:g}" for name, score in scores.items())
+        facts["scores"] = f"{listed}. {metadata.get('eval_data', '')}"
+    return facts
 
 
 def _copy(args: argparse.Namespace) -> None:
