@@ -44,6 +44,11 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
     predict.add_argument(
         "--memory", type=knob_type("memory"), help="that a worker process may take, as 2GB (default: the bundle's)"
     )
+    predict.add_argument(
+        "--objects",
+        metavar="FILE.csv",
+        help="table of the instances: place, size and mean probability of each (docs/objects.md)",
+    )
     predict.add_argument("--roi", metavar="[Z0:Z1,]Y0:Y1,X0:X1", help="predict this part only")
     predict.add_argument(
         "--device", type=knob_type("device"), help="where the network computes (default: a GPU where there is one)"
@@ -74,6 +79,7 @@ def _predict(args: argparse.Namespace) -> None:
         workers=args.workers,
         scheduler=args.scheduler,
         device=args.device,
+        objects=args.objects,
     )
     print(f"{args.output or 'prediction'} of {args.image}: {out}")
 

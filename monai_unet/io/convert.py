@@ -15,28 +15,23 @@ from xml.etree import ElementTree
 import numpy as np
 
 from monai_unet.io.atomic import written_aside
+from monai_unet.io.ome import OME_UNITS, WRITTEN_BY, ome_tags
 from monai_unet.io.sources import METRES
 from monai_unet.io.sources.nifti import NIFTI_UNITS
 from monai_unet.io.sources.tiff import OME_PIXEL
 from monai_unet.io.zarr_store import PredictionStore
 
-_OURS = "monai-unet"
 _TILE = 512  # pixels; what viewers of large images read at once
+_SCREEN = 1024  # pixels; an image that fits a screen needs no smaller levels
 _BIG = 2**32 - 2**25  # bytes; above, offsets of the classic TIFF overflow
-_OME_UNITS = {
-    "angstrom": "Å",
-    "nanometer": "nm",
-    "micrometer": "µm",
-    "millimeter": "mm",
-    "centimeter": "cm",
-    "meter": "m",
-}
 
 
 def to_ome_tiff(store: PredictionStore | str | os.PathLike[str], path: str | os.PathLike[str]) -> None:
     """Write a finished store as a tiled OME-TIFF, zlib-compressed, BigTIFF when it could exceed 4 GB.
 
-    Half precision and 64-bit whole numbers, which OME does not know, become float32 and uint32.
+    An image that is larger than a screen gets the store's smaller levels as SubIFDs, as far as they hold all sections:
+    the levels of a TIFF are those of its pages. Half precision and 64-bit whole numbers, which OME does not know,
+    become float32 and uint32. Labels are marked as such, see `monai_unet.io.ome`.
 
     Args:
         store: the store or its folder.
@@ -48,32 +43,40 @@ def to_ome_tiff(store: PredictionStore | str | os.PathLike[str], path: str | os.
     import tifffile
 
     store = _finished(store)
-    dtype = {"float16": "float32", "int64": "uint32", "uint64": "uint32"}.get(store.dtype.name, store.dtype.name)
-    *_, height, width = store.shape
-    tile = tuple(min(_TILE, math.ceil(size / 16) * 16) for size in (height, width))  # TIFF wants multiples of 16
-    # tifffile would draw a random UUID, and the same values should give the same bytes
-    metadata: dict[str, Any] = {"axes": store.axes.upper(), "UUID": f"urn:uuid:{store.identity}"}
-    if store.channel_names:
-        names = list(store.channel_names)
-        metadata["Channel"] = {"Name": names if "c" in store.axes else names[0]}
-    for axis, size in _spacing(store).items():
-        metadata[f"PhysicalSize{axis.upper()}"] = size
-        if store.unit:
-            metadata[f"PhysicalSize{axis.upper()}Unit"] = _OME_UNITS[store.unit]
-    if store.origin:
-        metadata["Plane"] = _positions(store)
-    big = math.prod(store.shape) * np.dtype(dtype).itemsize > _BIG
+    dtype = np.dtype({"float16": "float32", "int64": "uint32", "uint64": "uint32"}.get(store.dtype.name, store.dtype))
+    tags = ome_tags(
+        store.axes.upper(),
+        store.identity,
+        spacing=_spacing(store),
+        unit=store.unit,
+        channel_names=store.channel_names,
+        labels=store.labels,
+        planes=_positions(store) if store.origin else None,
+    )
+    shapes = _levels_of_pages(store)
+    big = sum(map(math.prod, shapes)) * dtype.itemsize > _BIG
     with written_aside(path) as temporary, tifffile.TiffWriter(temporary, ome=True, bigtiff=big) as tiff:
-        tiff.write(
-            _tiles(store, tile, np.dtype(dtype)),
-            shape=store.shape,
-            dtype=dtype,
-            tile=tile,
-            photometric="minisblack",
-            compression="zlib",
-            buffersize=1 << 24,  # its threads collect half a gigabyte of tiles otherwise
-            metadata=metadata,
-        )
+        for level, shape in enumerate(shapes):
+            # multiples of 16, as TIFF wants them
+            tile = tuple(min(_TILE, math.ceil(size / 16) * 16) for size in shape[-2:])
+            tiff.write(
+                _tiles(store, level, tile, dtype),
+                shape=shape,
+                dtype=dtype,
+                tile=tile,
+                photometric="minisblack",
+                compression="zlib",
+                buffersize=1 << 24,  # its threads collect half a gigabyte of tiles otherwise
+                **({"subifds": len(shapes) - 1, **tags} if level == 0 else {"subfiletype": 1, "metadata": None}),
+            )
+
+
+def _levels_of_pages(store: PredictionStore) -> list[tuple[int, ...]]:
+    """The shapes of the levels that hold all pages of level 0, which is the only one of a small image."""
+    if max(store.shape[-2:]) <= _SCREEN:
+        return [store.shape]
+    shapes = [tuple(store.level(level).shape) for level in range(store.num_levels)]
+    return list(itertools.takewhile(lambda shape: shape[:-2] == store.shape[:-2], shapes))
 
 
 def to_nifti(
@@ -113,7 +116,7 @@ def identity_of(path: str | os.PathLike[str]) -> str | None:
         if ".nii" in Path(path).name.lower():
             header: Any = nibabel.load(path).header
             ours, _, name = header["descrip"].item().decode().partition(" ")
-            return name if ours == _OURS else None
+            return name if ours == WRITTEN_BY else None
         with tifffile.TiffFile(path) as tiff:
             return ElementTree.fromstring(tiff.ome_metadata or "").get("UUID", "").removeprefix("urn:uuid:")
     except Exception:  # whatever it is, it is none of ours
@@ -149,7 +152,9 @@ def _nifti_header(store: PredictionStore, affine: np.ndarray | None) -> tuple[An
     header.set_qform(affine, code="unknown")
     if unit is not None:
         header.set_xyzt_units(xyz=NIFTI_UNITS[unit])
-    header["descrip"] = f"{_OURS} {store.identity}"
+    header["descrip"] = f"{WRITTEN_BY} {store.identity}"
+    if store.labels:
+        header.set_intent("label")
     header.set_data_offset(header.single_vox_offset)
     return header, np.dtype(dtype)
 
@@ -165,20 +170,21 @@ def _opened(path: Path, packed: bool) -> Iterator[IO[bytes]]:
             yield zipped  # type: ignore[misc]
 
 
-def _tiles(store: PredictionStore, tile: tuple[int, ...], dtype: np.dtype) -> Iterator[np.ndarray]:
-    """The tiles of all planes, row by row, cut at the border."""
-    for band in _bands(store, tile[0], dtype):
+def _tiles(store: PredictionStore, level: int, tile: tuple[int, ...], dtype: np.dtype) -> Iterator[np.ndarray]:
+    """The tiles of all planes of a level, row by row, cut at the border."""
+    for band in _bands(store, tile[0], dtype, level):
         for left in range(0, band.shape[1], tile[1]):
             yield band[:, left : left + tile[1]]
 
 
-def _bands(store: PredictionStore, rows: int, dtype: np.dtype) -> Iterator[np.ndarray]:
-    """The planes of a store from top to bottom, `rows` at a time over the whole width.
+def _bands(store: PredictionStore, rows: int, dtype: np.dtype, level: int = 0) -> Iterator[np.ndarray]:
+    """The planes of a level from top to bottom, `rows` at a time over the whole width.
 
     A band is read chunk by chunk: zarr would unpack all the chunks that it touches at once.
     """
-    *outer, height, width = store.shape
-    step = store.chunks[-1]
+    array = store.level(level)
+    *outer, height, width = array.shape
+    step = array.chunks[-1]
     for plane in itertools.product(*map(range, outer)):
         index = tuple(slice(i, i + 1) for i in plane)
         for top in range(0, height, rows):
@@ -186,7 +192,7 @@ def _bands(store: PredictionStore, rows: int, dtype: np.dtype) -> Iterator[np.nd
             band = np.empty((bottom - top, width), dtype)
             for left in range(0, width, step):
                 columns = slice(left, min(left + step, width))
-                values = store.read((*index, slice(top, bottom), columns)).reshape(bottom - top, -1)
+                values = store.read((*index, slice(top, bottom), columns), level).reshape(bottom - top, -1)
                 if dtype.itemsize < values.dtype.itemsize and values.max() > np.iinfo(dtype).max:
                     raise ValueError(f"{store.path} holds the label {values.max()}: an OME-TIFF counts to {2**32 - 1}")
                 band[:, columns] = values
@@ -209,7 +215,7 @@ def _positions(store: PredictionStore) -> dict[str, list[Any]]:
     for axis, place in zip(store.axes.replace("c", ""), store.origin, strict=True):
         steps = [plane[store.axes.index("z")] if axis == "z" else 0 for plane in planes]
         positions[f"Position{axis.upper()}"] = [place + step * spacing.get(axis, 1.0) for step in steps]
-        positions[f"Position{axis.upper()}Unit"] = [_OME_UNITS.get(store.unit or "", OME_PIXEL)] * len(planes)
+        positions[f"Position{axis.upper()}Unit"] = [OME_UNITS.get(store.unit or "", OME_PIXEL)] * len(planes)
     return positions
 
 

@@ -19,9 +19,10 @@ from monai.transforms import SaveImaged
 from monai.utils import ImageMetaKey, MetaKeys, SpaceKeys, convert_data_type, ensure_tuple
 
 from monai_unet.io.atomic import written_aside
+from monai_unet.io.ome import WRITTEN_BY
 from monai_unet.io.sources import ONE_CHANNEL, Pages, is_dicom, is_image_folder, open_image, open_source, split_inside
 from monai_unet.io.sources.nifti import NIFTI_UNITS
-from monai_unet.io.stack import READ_SUFFIXES, WRITTEN_BY, read_whole, stem
+from monai_unet.io.stack import READ_SUFFIXES, read_whole, stem
 
 UNIT = "unit"
 """In an image's metadata: of its affine, as NGFF names it."""

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from monai_unet.io.ome import WRITTEN_BY
 from monai_unet.io.sources import (
     FOLDER_SUFFIXES,
     ONE_CHANNEL,
@@ -31,9 +32,6 @@ from monai_unet.io.sources import (
     parse_channels,
     split_inside,
 )
-
-WRITTEN_BY = "monai-unet"
-"""In the metadata of the files that inference writes."""
 
 _RESULT = re.compile(r"(.+?)_(?:probability(?:_[\w-]+)?|label|instances)")
 

@@ -24,6 +24,7 @@ from monai_unet.io.sources.zarr import import_zarr
 ChunkIndex = tuple[int, ...]
 
 _OURS = "monai_unet"  # our key among the attributes of the group
+_LABELS = "labels"  # the group in an OME-Zarr that holds its label images, each an OME-Zarr of its own
 _SMALLEST = 256  # pixels; a level that fits a screen is the last one
 
 
@@ -42,6 +43,7 @@ class PredictionStore:
         affine: of the first pixel when the input has one, for `to_nifti`; else None.
         labels: whether the values are classes or instances, which must not be averaged.
         channel_names: one per channel, or empty.
+        class_names: of labels that are classes, from 0 on; else empty.
         settings: what the values were computed with.
         scale: the numbers that normalise the image, see `monai_unet.io.Scale`; None until `keep_scale`.
 
@@ -65,6 +67,7 @@ class PredictionStore:
         self.affine = None if layout["affine"] is None else np.array(layout["affine"])
         self.labels: bool = layout["labels"]
         self.channel_names = tuple(layout["channel_names"])
+        self.class_names = tuple(layout.get("class_names") or ())
         self.scale: dict[str, Any] | None = ours.get("scale")
 
     @property
@@ -85,9 +88,9 @@ class PredictionStore:
         """Write one chunk, as a whole; a block of zeros is written too."""
         _write(self.level(0), self.path, index, block)
 
-    def read(self, box: tuple[slice, ...]) -> np.ndarray:
-        """The values of a box; where chunks are missing, zeros."""
-        return np.asarray(self.level(0)[box])
+    def read(self, box: tuple[slice, ...], level: int = 0) -> np.ndarray:
+        """The values of a box of a level; where chunks are missing, zeros."""
+        return np.asarray(self.level(level)[box])
 
     def missing_chunks(self) -> list[ChunkIndex]:
         """The chunks that are not there, in array order; from the names of the files alone."""
@@ -103,12 +106,16 @@ class PredictionStore:
         """Whether `finish` has ended."""
         return bool((recorded(self.path) or {}).get("complete"))
 
-    def finish(self) -> None:
+    def finish(self, halved: str = "zyx") -> None:
         """Make the smaller levels, and mark the store as complete.
 
         Each level halves the axes along which a pixel is less than twice as large as along the finest, until it fits
         a screen; probabilities are averaged, of labels every second one is taken. It needs the memory of a few
         chunks, goes on where a killed call stopped, and does nothing when it has ended before.
+
+        Args:
+            halved: the axes that a level may halve: "yx" keeps all sections, as the levels of a TIFF do, and "" makes
+                no level, for a store that only becomes a file without any.
 
         Raises:
             ValueError: when chunks are missing.
@@ -123,16 +130,39 @@ class PredictionStore:
             )
         group = self._group()
         factors = [(1,) * len(self.axes)]
-        shape, steps = self.shape, self._halved(self.shape, factors[-1])
+        shape, steps = self.shape, self._steps(self.shape, factors[-1], halved)
         while max(steps) > 1:
             shape = tuple(math.ceil(size / step) for size, step in zip(shape, steps, strict=True))
             self._reduce(group, len(factors), shape, steps)
             factors.append(tuple(factor * step for factor, step in zip(factors[-1], steps, strict=True)))
-            steps = self._halved(shape, factors[-1])
+            steps = self._steps(shape, factors[-1], halved)
         for partial in self.path.rglob("*.partial"):  # what a killed run was about to write
             partial.unlink(missing_ok=True)
         ours = {**(recorded(self.path) or {}), "complete": True}
         group.update_attributes({_OURS: ours, **self._multiscales(group, factors)})
+
+    def add_labels(self, name: str, labels: PredictionStore | None = None) -> PredictionStore:
+        """Show a label image to readers of OME-Zarr, as one of this image.
+
+        Args:
+            name: of the label image; it lies in `labels/NAME`.
+            labels: a finished store of labels of the same grid, on the same disk; it is moved into its place in one
+                step. None when it lies there, and a killed run may not have listed it.
+
+        Returns:
+            The label image in its place.
+        """
+        zarr = import_zarr(str(self.path))
+        with _named_errors(self.path):
+            is_v3 = self._group().metadata.zarr_format == 3
+            group = zarr.open_group(self.path / _LABELS, mode="a", zarr_format=3 if is_v3 else 2)
+            if labels is not None:
+                labels.path.rename(label_path(self.path, name))
+            listed = group.attrs.get("ome", {}) if is_v3 else group.attrs
+            names = [*(each for each in listed.get(_LABELS, []) if each != name), name]
+            if listed.get(_LABELS) != names:
+                group.update_attributes({"ome": {"version": "0.5", _LABELS: names}} if is_v3 else {_LABELS: names})
+        return PredictionStore(label_path(self.path, name))
 
     def _group(self) -> Any:
         return import_zarr(str(self.path)).open_group(self.path, mode="r+")
@@ -141,11 +171,16 @@ class PredictionStore:
         """The Zarr array of a level, 0 the finest; also for writing."""
         return _open_array(self.path / str(level))
 
-    def _halved(self, shape: Sequence[int], factors: Sequence[int]) -> tuple[int, ...]:
+    @property
+    def num_levels(self) -> int:
+        """How many levels there are, the finest one included."""
+        return next(level for level in itertools.count() if not (self.path / str(level)).is_dir())
+
+    def _steps(self, shape: Sequence[int], factors: Sequence[int], halved: str) -> tuple[int, ...]:
         """2 for each axis that the next level halves, else 1."""
         spatial = [i for i, axis in enumerate(self.axes) if axis != "c"]
         spacing = dict(zip(spatial, self.spacing or (1.0,) * len(spatial), strict=True))
-        voxel = {i: spacing[i] * factors[i] for i in spatial if shape[i] > 1}
+        voxel = {i: spacing[i] * factors[i] for i in spatial if shape[i] > 1 and self.axes[i] in halved}
         if not voxel or max(shape[i] for i in spatial) <= _SMALLEST:
             return (1,) * len(shape)
         return tuple(2 if i in voxel and voxel[i] < 2 * min(voxel.values()) else 1 for i in range(len(shape)))
@@ -199,17 +234,30 @@ class PredictionStore:
             "datasets": datasets,
             "type": "nearest" if self.labels else "mean",
         }
-        image = {"multiscales": [multiscale], **({} if self.labels else {"omero": self._omero()})}
+        shown = {"image-label": self._image_label()} if self.labels else {"omero": self._omero()}
+        image: dict[str, Any] = {"multiscales": [multiscale], **shown}
         if group.metadata.zarr_format == 3:
             return {"ome": {"version": "0.5", **image}}
         multiscale["version"] = "0.4"
+        if self.labels:
+            image["image-label"]["version"] = "0.4"
         return image
+
+    def _image_label(self) -> dict[str, Any]:
+        """NGFF's description of labels: where their image is, seen from `labels/NAME`, and the name of each class."""
+        names = [{"label-value": number, "class": name} for number, name in enumerate(self.class_names)]
+        return {"source": {"image": "../../"}, **({"properties": names} if names else {})}
 
     def _omero(self) -> dict[str, Any]:
         most = 255 if self.dtype == np.uint8 else 1
         window = {"min": 0, "max": most, "start": 0, "end": most}
         names = self.channel_names or ("probability",)
         return {"channels": [{"label": name, "color": "FFFFFF", "active": True, "window": window} for name in names]}
+
+
+def label_path(path: str | os.PathLike[str], name: str) -> Path:
+    """Where the label image of a name lies in an OME-Zarr, there or not."""
+    return Path(path) / _LABELS / name
 
 
 def identity(settings: Mapping[str, Any]) -> str:
@@ -231,6 +279,7 @@ def create_or_open(
     affine: np.ndarray | None = None,
     labels: bool = False,
     channel_names: Sequence[str] = (),
+    class_names: Sequence[str] = (),
     version: str = "0.5",
 ) -> PredictionStore:
     """The store at `path`, made when there is none; what it is made with is recorded before any chunk.
@@ -248,6 +297,7 @@ def create_or_open(
         affine: of the first pixel, when the input has one; kept for `to_nifti`.
         labels: the values are classes or instances, which must not be averaged.
         channel_names: one per channel.
+        class_names: of labels that are classes, background first.
         version: of NGFF, "0.5" (Zarr 3) or "0.4" (Zarr 2).
 
     Raises:
@@ -279,6 +329,7 @@ def create_or_open(
         "affine": None if affine is None else np.asarray(affine, float).tolist(),
         "labels": labels,
         "channel_names": list(channel_names),
+        **({"class_names": list(class_names)} if class_names else {}),
     }
     ours = json.loads(json.dumps({"settings": settings, "layout": layout, "complete": False}))
     if not os.path.lexists(path):

@@ -100,7 +100,7 @@ def _encode(probability: torch.Tensor, job: Job, model: Model) -> np.ndarray:
     decoding = replace(model.decoding, threshold=job.threshold)
     if job.output == "label":
         return decoding.class_map(probability.numpy())[None]
-    kept = decoding.foreground(probability) if len(decoding.classes) == 2 else probability
+    kept = decoding.kept(probability)
     if job.output == "objects":
         kept = torch.cat([kept, probability[1:2]])
     if job.dtype == "uint8":

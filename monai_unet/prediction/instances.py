@@ -1,8 +1,8 @@
-"""From a store of probabilities to a store of instances, larger than memory."""
+"""From a store of probabilities to a store of labels, classes or instances, larger than memory."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,13 @@ class _Section:
 
     def _where(self, box: Any) -> tuple[slice | int, ...]:
         return (*self.fixed, *(box if isinstance(box, tuple) else (box,)))
+
+
+def sections_of(store: PredictionStore, is_stack: bool) -> Iterator[_Section]:
+    """The sections of a stack one by one, or the whole; of a store with channels the first one."""
+    depth = store.shape[store.axes.index("z")] if is_stack else 1
+    for section in range(depth):
+        yield _Section(store, section if is_stack else None)
 
 
 def label_store(stores: Sequence[PredictionStore], decoding: Decoding, memory: int, by_section: bool) -> int:
@@ -73,3 +80,18 @@ def label_store(stores: Sequence[PredictionStore], decoding: Decoding, memory: i
         else:
             count += label_blocks(foreground, target, blocks, decoding.threshold, decoding.min_size)
     return count
+
+
+def class_store(probability: PredictionStore, labels: PredictionStore, decoding: Decoding) -> None:
+    """The class of each pixel of what was predicted, as `Decoding.class_map` gives it in memory, chunk by chunk.
+
+    Args:
+        probability: complete, as floating-point numbers; see `Decoding.kept`.
+        labels: takes the classes; of the same grid.
+        decoding: which class a pixel is of.
+    """
+    channels = (slice(None),) * probability.axes.count("c")
+    for index in labels.missing_chunks():
+        box = labels.box(index)
+        kept = probability.read((*channels, *box))
+        labels.write(index, decoding.classes_of_kept(kept if channels else kept[None]))

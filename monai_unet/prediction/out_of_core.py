@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -19,20 +20,19 @@ from monai.utils import ensure_tuple_rep
 
 from monai_unet.inferers.tiling import choose_tile
 from monai_unet.io import one_writer, remove_leftovers
-from monai_unet.io.atomic import discard, scratch_folder
-from monai_unet.io.convert import to_nifti, to_ome_tiff
 from monai_unet.io.sources import ImageSource
 from monai_unet.io.sources.zarr import import_zarr
-from monai_unet.io.zarr_store import PredictionStore, identity
+from monai_unet.io.zarr_store import identity
 from monai_unet.memory import parse_memory
+from monai_unet.prediction.asked import Asked
 from monai_unet.prediction.chunk import Job
 from monai_unet.prediction.cluster import check_dask
 from monai_unet.prediction.compute import compute, pool
 from monai_unet.prediction.exported import is_exported
-from monai_unet.prediction.instances import label_store
 from monai_unet.prediction.load import check_overrides, load_model
 from monai_unet.prediction.model import Model
-from monai_unet.prediction.stores import hidden_store, instance_store, is_finished, of_objects, open_store, settings_of
+from monai_unet.prediction.object_table import check_table
+from monai_unet.prediction.stores import open_store, settings_of
 from monai_unet.shipped import bundle_folder
 from monai_unet.transforms.check_image import check_scale, scale_limit
 from monai_unet.transforms.decoding import Decoding
@@ -60,13 +60,16 @@ def predict(
     scheduler: str | None = None,
     device: str | None = None,
     progress: bool = True,
+    objects: str | os.PathLike[str] | None = None,
 ) -> Path:
     """Predict an image file of any size.
 
     Args:
         image: see `monai_unet.io.sources.open_source`; read by region, where its kind of file can be.
-        out: `.ome.zarr` (or `.zarr`), `.ome.tif` (or `.tif`), `.nii` or `.nii.gz`. The last ones are made of a Zarr
-            beside them, which is removed when they are done.
+        out: `.ome.zarr` (or `.zarr`), `.ome.tif` (or `.tif`), `.nii` or `.nii.gz`. An OME-Zarr has the probabilities
+            as its image and keeps them: labels and instances lie beside them, in `labels/label` and `labels/instances`,
+            and are added to a store of probabilities (in float32) without computing these again. The others hold what
+            is asked for alone; they are made of a Zarr beside them, which is removed when they are done.
         bundle: see `monai_unet.shipped.bundle_folder`; or a TorchScript or ONNX file that `monai-unet export` wrote.
         overrides: names of the bundle's `inference.json` with other values.
         output: "probability" (of class 1; one channel a class if there are more than two), "label", or "instances": the
@@ -84,6 +87,7 @@ def predict(
         scheduler: address of a Dask scheduler whose workers see the same files, in place of `workers`.
         device: where the network computes; when left out, a GPU where there is one.
         progress: show a bar with the time left.
+        objects: a `.csv` that gets a row for each of the instances, see docs/objects.md.
 
     Returns:
         `out`.
@@ -99,6 +103,10 @@ def predict(
     if workers > 1 or scheduler is not None:
         check_dask()
     _check(output or "probability", dtype, threshold, min_size)
+    if objects is not None:
+        if output != "instances":
+            raise ValueError(f"objects {objects}: a table is made of instances; give --output instances")
+        check_table(Path(objects))
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     changes = json.dumps(dict(overrides or {}), sort_keys=True)
     bundle = str((Path(bundle) if is_exported(Path(bundle)) else bundle_folder(bundle)).resolve())
@@ -123,29 +131,33 @@ def predict(
     budget = parse_memory(model.memory if memory is None else memory) - (INTERPRETER if device == "cpu" else 0)
     if output == "instances" and len(decoding.classes) != 2:
         raise ValueError(f"instances need a network of two classes; this one has {len(decoding.classes)}")
+    asked = Asked(
+        out,
+        output,
+        decoding,
+        by_section=model.spatial_dims == 2,
+        memory=max(budget, 0),
+        objects=None if objects is None else Path(objects),
+    )
     job = Job(
         image=str(Path(image).resolve()),
-        store=str((out if out.suffix == ".zarr" and output != "instances" else hidden_store(out)).resolve()),
+        store=str(asked.store.resolve()),
         bundle=bundle,
         overrides=changes,
         device=device,
-        output="objects"
-        if output == "instances" and decoding.by_distance
-        else output.replace("instances", "probability"),
-        dtype="uint8" if output == "label" else dtype or "float32",  # float32 below instances: their threshold is exact
+        output=asked.predicted,
+        dtype="uint8" if asked.predicted == "label" else dtype or "float32",  # below labels: their threshold is exact
         threshold=decoding.threshold,
         tile=_tile(source.info.shape, model, budget, INTERPRETER if device == "cpu" else 0),
         region=region,
         threads=max(1, (os.cpu_count() or 1) // workers) if scheduler is None and workers > 1 else None,
     )
-    with one_writer(out):
-        for path in (out, hidden_store(out)):
+    with one_writer(out), nullcontext() if objects is None else one_writer(objects):
+        for path in (out, asked.store):
             remove_leftovers(path)
         settings = settings_of(job, source, model)
         job = replace(job, identity=identity(settings))
-        if output == "instances":
-            settings |= of_objects("instances", decoding)
-        if not is_finished(out, output, settings):
+        if not asked.is_finished(settings):
             store = open_store(job, source, model)
             if store.missing_chunks():
                 if model.exposure.of_the_image and store.scale is None:
@@ -153,32 +165,9 @@ def predict(
                     store.keep_scale(asdict(model.exposure.of_source(source, sections, progress)))
                 with pool(workers, scheduler, device) as workplace:
                     compute(job, store, workplace, progress)
-            if output == "instances":
-                _number(store, out, decoding, max(budget, 0), by_section=model.spatial_dims == 2)
-            else:
-                store.finish()
-                _convert(store, out)
-        if hidden_store(out).exists():
-            discard(hidden_store(out))
+            asked.make(store)
+        asked.clean_up()
     return out
-
-
-def _number(store: PredictionStore, out: Path, decoding: Decoding, memory: int, by_section: bool) -> None:
-    """From what was predicted to instances, in a store of their own that appears when it is whole."""
-    with scratch_folder(out) as scratch:
-        parts = [instance_store(store, scratch / "parts.zarr", "parts", decoding)] if decoding.by_distance else []
-        labels = instance_store(store, scratch / out.name, "instances", decoding)
-        label_store([store, *parts, labels], decoding, memory, by_section)
-        labels.finish()
-        if out.suffix == ".zarr":
-            labels.path.rename(out)
-        else:
-            _convert(labels, out)
-
-
-def _convert(store: PredictionStore, out: Path) -> None:
-    if out.suffix != ".zarr":
-        (to_nifti if out.name.endswith((".nii", ".nii.gz")) else to_ome_tiff)(store, out)
 
 
 def _output_of(model: Model, output: str | None, dtype: str | None) -> str:

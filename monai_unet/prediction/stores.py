@@ -1,51 +1,21 @@
-"""The stores of a prediction: what they depend on, where they lie in space, and whether they are finished."""
+"""The stores of a prediction: what they depend on, and where they lie in space."""
 
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from monai_unet.io.convert import identity_of
 from monai_unet.io.sources import ONE_CHANNEL, ImageInfo, ImageSource, split_inside
-from monai_unet.io.zarr_store import PredictionStore, create_or_open, identity
+from monai_unet.io.zarr_store import PredictionStore, create_or_open
 from monai_unet.prediction.chunk import Job, tile_axes
 from monai_unet.prediction.model import Model
 from monai_unet.transforms.decoding import Decoding
 from monai_unet.transforms.restoration import Restoration
-
-
-def hidden_store(out: Path) -> Path:
-    """The store of what is needed on the way to a file or to instances; it is kept when a run is stopped."""
-    return out.with_name(f".{out.name}.zarr")
-
-
-def is_finished(out: Path, output: str, settings: Mapping[str, Any]) -> bool:
-    """Whether `out` is there, of these settings: a killed run may have been about to clean up.
-
-    Raises:
-        FileExistsError: when it is something else.
-    """
-    if not os.path.lexists(out) or (out.suffix == ".zarr" and output != "instances"):
-        return False  # a store that is filled in its place tells by itself
-    if out.suffix == ".zarr":
-        try:
-            store = PredictionStore(out)
-            is_ours = store.is_complete and identity(store.settings) == identity(settings)
-        except ValueError:
-            is_ours = False
-    else:
-        is_ours = identity_of(out) == identity(settings)
-    if not is_ours:
-        raise FileExistsError(
-            f"{out} exists and is of another prediction, or of another program: remove it, or give another --out"
-        )
-    return True
 
 
 def settings_of(job: Job, source: ImageSource, model: Model) -> dict[str, Any]:
@@ -71,10 +41,10 @@ def settings_of(job: Job, source: ImageSource, model: Model) -> dict[str, Any]:
     }
 
 
-def of_objects(part: str, decoding: Decoding) -> dict[str, Any]:
-    """The settings of instances, or of what is needed on the way, beside those of the probabilities."""
-    how = {name: getattr(decoding, name) for name in ("threshold", "min_size", "separation", "seed_depth")}
-    return {"output": part, **how}
+def of_labels(part: str, decoding: Decoding) -> dict[str, Any]:
+    """The settings of labels, or of what is needed on the way, beside those of the probabilities."""
+    names = ("threshold",) if part == "label" else ("threshold", "min_size", "separation", "seed_depth")
+    return {"output": part, **{name: getattr(decoding, name) for name in names}}
 
 
 def _listing(files: Sequence[Path], folder: Path) -> str:
@@ -137,14 +107,14 @@ def _place_of_region(
     return (z, y, x), info.affine @ step
 
 
-def instance_store(probability: PredictionStore, path: Path, part: str, decoding: Decoding) -> PredictionStore:
-    """The store that takes the instances, or the parts that they are found in; as `probability` otherwise."""
+def label_image_store(probability: PredictionStore, path: Path, part: str, decoding: Decoding) -> PredictionStore:
+    """The store that takes "label", "instances", or the "parts" that they are found in; as `probability` otherwise."""
     axes = probability.axes.replace("c", "")
     return create_or_open(
         path,
         shape=probability.shape[-len(axes) :],
         chunks=probability.chunks[-len(axes) :],
-        dtype="int32",
+        dtype="uint8" if part == "label" else "int32",
         axes=axes,
         spacing=probability.spacing,
         unit=probability.unit,
@@ -152,5 +122,6 @@ def instance_store(probability: PredictionStore, path: Path, part: str, decoding
         affine=probability.affine,
         labels=True,
         channel_names=[part],
-        settings={**probability.settings, **of_objects(part, decoding)},
+        class_names=decoding.classes if part == "label" else (),
+        settings={**probability.settings, **of_labels(part, decoding)},
     )

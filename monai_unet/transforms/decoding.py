@@ -76,11 +76,19 @@ class Decoding:
         """Probability of each class but the background, (C, *size) -> (len(classes) - 1, *size)."""
         return 1 - probability[:1] if self.by_distance else probability[1:]
 
+    def kept(self, probability: Any) -> Any:
+        """What a file of probabilities holds: with two classes that of the second alone, else those of all."""
+        return self.foreground(probability) if len(self.classes) == 2 else probability
+
     def class_map(self, probability: np.ndarray) -> np.ndarray:
         """The class of each pixel: (C, *size) -> uint8 (*size)."""
+        return self.classes_of_kept(self.kept(probability))
+
+    def classes_of_kept(self, kept: np.ndarray) -> np.ndarray:
+        """`class_map` of what `kept` gives; channels behind the class of two are not read."""
         if len(self.classes) == 2:
-            return (self.foreground(probability)[0] > self.threshold).astype(np.uint8)
-        return probability.argmax(0).astype(np.uint8)
+            return (kept[0] > self.threshold).astype(np.uint8)
+        return kept.argmax(0).astype(np.uint8)
 
     def instances(self, probability: np.ndarray) -> np.ndarray:
         """The objects of two classes, (C, H, W) or (C, D, H, W) -> int32 (*size).

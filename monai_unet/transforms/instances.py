@@ -161,13 +161,13 @@ def watershed_blocks(
     shape = tuple(target.shape)
     num_parts = label_blocks(foreground, parts, blocks, threshold)
     size = (blocks,) * len(shape) if isinstance(blocks, int) else tuple(blocks)
-    for _, box in _boxes(shape, size):
+    for _, box in boxes(shape, size):
         target[box] = np.zeros([part.stop - part.start for part in box], target.dtype)
     starts, stops = (
         np.full((num_parts + 1, len(shape)), np.iinfo(np.int64).max),
         np.zeros((num_parts + 1, len(shape)), int),
     )
-    for _, box in _boxes(shape, size):
+    for _, box in boxes(shape, size):
         here = np.asarray(parts[box])
         corner = np.array([part.start for part in box])
         for number, found in enumerate(ndimage.find_objects(here), start=1):
@@ -191,14 +191,14 @@ def watershed_blocks(
             _check_range(count, target.dtype, "a higher seed_depth")
             target[window] = grown.astype(target.dtype)
     sizes, firsts = np.zeros(count, np.int64), np.full(count, np.iinfo(np.int64).max)
-    for _, box in _boxes(shape, size):
+    for _, box in boxes(shape, size):
         here = np.asarray(target[box])
         pixels, first = _measured(here, count)
         present = pixels > 0
         sizes += pixels
         firsts[present] = np.minimum(firsts[present], _index_in_whole(first[present], here.shape, box, shape))
     numbers = _numbers(sizes, firsts, min_size, target.dtype)
-    for _, box in _boxes(shape, size):
+    for _, box in boxes(shape, size):
         target[box] = numbers[np.asarray(target[box])]
     return int(numbers.max())
 
@@ -325,7 +325,7 @@ def label_blocks(
     num_before = np.zeros([-(-length // step) for length, step in zip(shape, size, strict=True)], np.int64)
     num_parts = 0
     sizes, firsts, pairs = [], [], []
-    for place, box in _boxes(shape, size):
+    for place, box in boxes(shape, size):
         labels, num_here = ndimage.label(np.asarray(source[box]) > threshold, neighbours)
         _check_range(num_here, target.dtype, "a smaller block")
         target[box] = labels.astype(target.dtype)
@@ -351,7 +351,7 @@ def label_blocks(
     np.minimum.at(object_firsts, owner, np.concatenate(firsts))
     numbers = _numbers(object_sizes, object_firsts, min_size, target.dtype)
 
-    for (place, box), pixels in zip(_boxes(shape, size), sizes, strict=True):
+    for (place, box), pixels in zip(boxes(shape, size), sizes, strict=True):
         if len(pixels):
             parts = slice(num_before[place], num_before[place] + len(pixels))
             numbers_here = np.concatenate([numbers[:1], numbers[1 + owner[parts]]])
@@ -359,7 +359,7 @@ def label_blocks(
     return int(numbers.max())
 
 
-def _boxes(shape: Sequence[int], size: Sequence[int]) -> Iterator[tuple[tuple[int, ...], Box]]:
+def boxes(shape: Sequence[int], size: Sequence[int]) -> Iterator[tuple[tuple[int, ...], Box]]:
     """Blocks with their places in the grid of blocks, the last axis fastest."""
     axes = [
         list(enumerate(slice(start, min(start + step, length)) for start in range(0, length, step)))

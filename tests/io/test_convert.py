@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 import tifffile
 
-from monai_unet.io import open_source
+from monai_unet.io import open_source, read_stack
 from monai_unet.io.convert import to_nifti, to_ome_tiff
+from monai_unet.io.ome import tiff_holds_labels
 from monai_unet.io.zarr_store import create_or_open
 
 pytest.importorskip("zarr", reason="zarr is not installed (extra `large`)")
@@ -149,11 +150,11 @@ def test_a_nifti_of_another_name_is_refused(tmp_path, store):
 def test_no_half_written_file_is_left(tmp_path, store, convert, name, monkeypatch):
     read, count = type(store).read, []
 
-    def fail(self, box):
+    def fail(self, box, level=0):
         count.append(box)
         if len(count) == 5:
             raise OSError("disk full")
-        return read(self, box)
+        return read(self, box, level)
 
     monkeypatch.setattr(type(store), "read", fail)
     out = tmp_path / "out"
@@ -177,3 +178,73 @@ def test_a_band_and_a_few_chunks_are_all_that_is_held(tmp_path, convert, name):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 30e6  # a band is 4 MB, a chunk 1 MB; the writer's threads collect tiles
+
+
+# the levels of an OME-TIFF
+
+
+def levels_of(path):
+    with tifffile.TiffFile(path) as tiff:
+        return [level.asarray() for level in tiff.series[0].levels]
+
+
+@pytest.mark.parametrize("labels", [True, False])
+def test_an_image_larger_than_a_screen_has_the_levels_of_its_store(tmp_path, labels):
+    pixels = (np.random.default_rng(2).random((2, 1025, 300)) * 99).astype(np.int32 if labels else np.float32)
+    store = finished(tmp_path / "store", pixels, labels=labels)
+    to_ome_tiff(store, tmp_path / "a.ome.tif")
+    levels = levels_of(tmp_path / "a.ome.tif")
+    assert [level.shape for level in levels] == [(2, 1025, 300), (2, 513, 150), (2, 257, 75), (2, 129, 38)]
+    assert all(np.array_equal(level, store.level(number)) for number, level in enumerate(levels))
+    assert set(np.unique(levels[-1])) <= set(np.unique(pixels)) or not labels
+    assert np.array_equal(read_stack(tmp_path / "a.ome.tif"), pixels)
+
+
+def test_an_image_that_fits_a_screen_has_one_level(tmp_path):
+    to_ome_tiff(finished(tmp_path / "store", np.zeros((1024, 700), np.uint8), "yx"), tmp_path / "a.ome.tif")
+    assert len(levels_of(tmp_path / "a.ome.tif")) == 1
+
+
+def test_levels_with_fewer_sections_are_left_out(tmp_path):
+    store = finished(tmp_path / "store", np.ones((4, 1100, 40), np.float32), spacing=(10, 4, 4))
+    assert [store.level(level).shape[0] for level in range(store.num_levels)] == [4, 4, 2, 1]
+    to_ome_tiff(store, tmp_path / "a.ome.tif")
+    assert [level.shape for level in levels_of(tmp_path / "a.ome.tif")] == [(4, 1100, 40), (4, 550, 20)]
+
+
+def test_levels_of_channels_and_sections_give_the_same_bytes(tmp_path):
+    pixels = np.random.default_rng(2).random((2, 2, 1100, 60), np.float32)
+    store = finished(tmp_path / "store", pixels, "czyx", channel_names=("a", "b"))
+    for name in ("one", "two"):
+        to_ome_tiff(store, tmp_path / name / "a.ome.tif")
+    assert (tmp_path / "one" / "a.ome.tif").read_bytes() == (tmp_path / "two" / "a.ome.tif").read_bytes()
+    shapes = [level.shape for level in levels_of(tmp_path / "one" / "a.ome.tif")]
+    assert shapes == [(2, 2, *size) for size in ((1100, 60), (550, 30), (275, 15), (138, 8))]
+
+
+# what a file says of labels
+
+
+@pytest.mark.parametrize("labels", [True, False])
+def test_a_file_of_labels_says_so(tmp_path, labels):
+    store = finished(tmp_path / "store", np.ones((20, 33), np.int32), "yx", labels=labels)
+    to_ome_tiff(store, tmp_path / "a.ome.tif")
+    to_nifti(store, tmp_path / "a.nii")
+    assert tiff_holds_labels(tmp_path / "a.ome.tif") is labels
+    assert nibabel.load(tmp_path / "a.nii").header.get_intent()[0] == ("label" if labels else "none")
+
+
+def test_nothing_is_known_of_the_files_of_others(tmp_path):
+    tifffile.imwrite(tmp_path / "a.ome.tif", np.ones((20, 33), np.int32))
+    (tmp_path / "b.tif").write_text("no TIFF")
+    assert tiff_holds_labels(tmp_path / "a.ome.tif") is None
+    assert tiff_holds_labels(tmp_path / "b.tif") is None
+
+
+def test_a_reader_of_plain_tiff_finds_the_size_of_a_pixel(tmp_path, store):
+    to_ome_tiff(store, tmp_path / "a.ome.tif")
+    with tifffile.TiffFile(tmp_path / "a.ome.tif") as tiff:
+        page = tiff.pages.first
+        across, down = (page.tags[name].value for name in ("XResolution", "YResolution"))
+    assert page.resolutionunit == 3  # centimetres; a pixel has 5 nm x 4 nm
+    assert (across[1] / across[0], down[1] / down[0]) == pytest.approx((5e-7, 4e-7), rel=1e-6)

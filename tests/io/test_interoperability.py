@@ -5,6 +5,7 @@ import pytest
 
 pytest.importorskip("zarr", reason="needs the extra `large`")
 
+from monai_unet.io import open_source
 from monai_unet.io.convert import to_ome_tiff
 from monai_unet.io.zarr_store import create_or_open
 
@@ -72,3 +73,65 @@ def test_a_plain_reader_of_tiff_finds_axes_and_pixels(store, tmp_path):
     with tifffile.TiffFile(tmp_path / "out.ome.tif") as tiff:
         assert tiff.series[0].axes == "CZYX"
         assert np.array_equal(tiff.asarray(), PIXELS)
+
+
+@pytest.fixture(params=["0.5", "0.4"])
+def labelled(request, tmp_path):
+    """An image of one channel with instances and classes."""
+    place = {"spacing": SPACING, "unit": "nanometer", "origin": (50.0, 8.0, 10.0), "version": request.param}
+    pixels = PIXELS[0]
+    place |= {"shape": pixels.shape, "chunks": (1, 200, 200), "axes": "zyx", "settings": {}}
+    image = fill(create_or_open(tmp_path / "out.ome.zarr", dtype="float32", **place), pixels)
+    options = {"instances": {"dtype": "int32"}, "label": {"dtype": "uint8", "class_names": NAMES}}
+    for name, kind in options.items():
+        made = create_or_open(tmp_path / name, labels=True, **kind, **place)
+        image.add_labels(name, fill(made, (pixels > 0.5) * (9 if name == "instances" else 1)))
+    return image
+
+
+def fill(store, pixels):
+    for index in store.missing_chunks():
+        store.write(index, pixels[store.box(index)])
+    store.finish()
+    return store
+
+
+def test_the_reader_of_napari_finds_the_labels_of_an_image(labelled):
+    pytest.importorskip("ome_zarr", reason="ome-zarr, which napari reads with, is not installed")
+    from ome_zarr.io import parse_url
+    from ome_zarr.reader import Label, Reader
+
+    image, _, *labels = list(Reader(parse_url(labelled.path))())
+    assert len(labels) == 2
+    for node in labels:
+        assert any(isinstance(spec, Label) for spec in node.specs)
+        assert [level.shape for level in node.data] == [level.shape for level in image.data]
+        assert np.array_equal(np.asarray(node.data[0]) > 0, PIXELS[0] > 0.5)
+        scale, shift = node.metadata["coordinateTransformations"][0]
+        assert (scale["scale"], shift["translation"]) == (list(SPACING), [50.0, 8.0, 10.0])
+
+
+def test_the_validator_of_ngff_accepts_labels_and_what_lists_them(labelled):
+    models = pytest.importorskip("ome_zarr_models", reason="ome-zarr-models is not installed")
+    import zarr
+
+    opened = models.open_ome_zarr(zarr.open_group(labelled.path, mode="r"))
+    assert opened.labels is not None
+    for name in ("instances", "label"):
+        label = models.open_ome_zarr(zarr.open_group(labelled.path / "labels" / name, mode="r"))
+        assert type(label).__name__ == "ImageLabel"
+        assert label.ome_attributes.image_label.source.image == "../../"
+    assert [each.label_value for each in label.ome_attributes.image_label.properties] == [0, 1]
+
+
+def test_labels_are_read_by_their_place_in_the_store(labelled):
+    source = open_source(labelled.path / "labels" / "instances")
+    assert (source.info.dtype, source.info.spacing, source.info.origin) == (np.int32, SPACING, (50.0, 8.0, 10.0))
+
+
+def test_labels_that_are_added_again_are_listed_once(labelled):
+    (listed,) = [file for file in labelled.path.joinpath("labels").glob("*") if file.name in ("zarr.json", ".zattrs")]
+    before = listed.read_bytes()
+    assert before.count(b'"instances"') == before.count(b'"label"') == 1
+    assert labelled.add_labels("label").is_complete
+    assert listed.read_bytes() == before

@@ -1,6 +1,7 @@
 """Prediction from file to file: equal to the one in memory, and after any kill equal to an undisturbed one."""
 
 import errno
+import json
 import os
 import random
 import shutil
@@ -84,15 +85,45 @@ def test_probabilities_may_be_stored_smaller(stack, bundle, undisturbed, tmp_pat
 
 
 def test_a_label_is_what_is_above_the_threshold(stack, bundle, undisturbed, tmp_path):
-    label = run(stack, tmp_path / "out.ome.zarr", bundle, output="label", threshold=0.4)
-    assert np.array_equal(read(label), read(undisturbed) > 0.4)
+    run(stack, tmp_path / "out.ome.zarr", bundle, output="label", threshold=0.4)
+    assert np.array_equal(read(tmp_path / "out.ome.zarr" / "labels" / "label"), read(undisturbed) > 0.4)
+    run(stack, tmp_path / "out.ome.tif", bundle, output="label", threshold=0.4)
+    assert np.array_equal(read(tmp_path / "out.ome.tif"), read(undisturbed) > 0.4)
+
+
+@pytest.mark.parametrize("output", ["label", "instances"])
+def test_labels_lie_in_the_store_of_the_probability_that_they_are_made_of(stack, bundle, undisturbed, tmp_path, output):
+    out = run(stack, tmp_path / "out.ome.zarr", bundle, output=output)
+    of_image, of_whole = chunks(out / "0"), chunks(undisturbed / "0")
+    assert of_image == of_whole
+    assert json.loads((out / "labels" / "zarr.json").read_text())["attributes"]["ome"]["labels"] == [output]
+
+
+def test_labels_are_added_to_probabilities_without_computing_these_again(
+    stack, bundle, undisturbed, tmp_path, monkeypatch
+):
+    out = tmp_path / undisturbed.name
+    shutil.copytree(undisturbed, out)
+    before = chunks(out)
+    monkeypatch.setattr("monai_unet.prediction.compute.predict_chunk", None)
+    for output in ("instances", "label"):
+        run(stack, out, bundle, output=output)
+    after = chunks(out)
+    assert {name: after[name] for name in before} == before
+    assert json.loads(after["labels/zarr.json"])["attributes"]["ome"]["labels"] == ["instances", "label"]
+
+
+def test_probabilities_that_were_rounded_are_no_ground_for_labels(stack, bundle, tmp_path):
+    out = run(stack, tmp_path / "out.ome.zarr", bundle, dtype="uint8")
+    with pytest.raises(ValueError, match='dtype is "uint8" there and "float32" now'):
+        run(stack, out, bundle, output="instances")
 
 
 @pytest.mark.parametrize("name", ["out.ome.zarr", "out.ome.tif"])
 def test_instances_are_those_of_the_whole_sections_whatever_the_tiles(stack, bundle, undisturbed, tmp_path, name):
     threshold = float(np.mean(read(undisturbed)))  # of random weights: many objects, some across borders of tiles
     out = run(stack, tmp_path / name, bundle, output="instances", threshold=threshold, min_size=5)
-    found = read(out)
+    found = read(out / "labels" / "instances" if out.is_dir() else out)
     for section, probability in zip(found, read(undisturbed), strict=True):
         assert np.array_equal(section, label_instances(probability > threshold, min_size=5))
     assert found.max() > 10
@@ -131,7 +162,7 @@ def test_a_run_that_lost_chunks_ends_with_the_same_bytes(stack, bundle, undistur
     assert chunks(out) == whole
 
 
-@pytest.mark.parametrize("change", [{"output": "label"}, {"roi": [(0, 100), (0, 100)]}, {"dtype": "uint8"}])
+@pytest.mark.parametrize("change", [{"roi": [(0, 100), (0, 100)]}, {"dtype": "uint8"}])
 def test_an_output_of_other_arguments_is_refused_and_left_alone(stack, bundle, undisturbed, change):
     before = chunks(undisturbed)
     with pytest.raises(ValueError, match=r"out\.ome\.zarr belongs to a prediction with other settings"):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 
 import nibabel
 import numpy as np
@@ -68,9 +69,10 @@ def test_a_translation_is_kept_and_that_of_a_region_is_added(ome_zarr, tmp_path,
     whole, part = (
         predicted(ome_zarr, tmp_path / f"{n}{name}", output=output, roi=roi) for n, roi in enumerate((None, ROI))
     )
-    assert open_source(whole).info.origin == pytest.approx((10, 100, 200))
-    assert open_source(part).info.origin == pytest.approx((12, 105, 201.25))
-    assert open_source(part).info.spacing == pytest.approx((2, 0.5, 0.25))
+    for inside in ("", f"labels/{output}") if output != "probability" and name == "out.ome.zarr" else ("",):
+        assert open_source(whole / inside).info.origin == pytest.approx((10, 100, 200))
+        assert open_source(part / inside).info.origin == pytest.approx((12, 105, 201.25))
+        assert open_source(part / inside).info.spacing == pytest.approx((2, 0.5, 0.25))
 
 
 def test_a_translation_becomes_the_affine_of_a_nifti(ome_zarr, tmp_path, predicted):
@@ -99,27 +101,38 @@ def test_a_zarr_of_which_a_chunk_has_changed_is_another_image(ome_zarr, tmp_path
 
 
 @pytest.mark.parametrize("output", OUTPUTS)
-@pytest.mark.parametrize("name", ["out.ome.zarr", "out.ome.tif", "out.nii", "out.nii.gz"])
+@pytest.mark.parametrize("name", ["out.ome.tif", "out.nii", "out.nii.gz"])
 def test_a_run_that_was_killed_when_its_result_was_in_place_is_finished(
     stack, tmp_path, predicted, monkeypatch, name, output
 ):
     out = tmp_path / name
-    if name == "out.ome.zarr" and output != "instances":
-        pytest.skip("nothing is cleaned up")
 
     def killed(path):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("monai_unet.prediction.out_of_core.discard", killed)
+        patched.setattr("monai_unet.prediction.asked.discard", killed)
         with pytest.raises(KeyboardInterrupt):
             predicted(stack, out, output=output)
     assert len(list(tmp_path.iterdir())) == 2
-    before = {path: path.read_bytes() for path in [out, *out.rglob("*")] if path.is_file()}
+    before = out.read_bytes()
     monkeypatch.setattr("monai_unet.prediction.compute.predict_chunk", None)
     assert predicted(stack, out, output=output) == out
     assert [path.name for path in tmp_path.iterdir()] == [name]
-    assert all(path.read_bytes() == content for path, content in before.items())
+    assert out.read_bytes() == before
+
+
+@pytest.mark.parametrize("output", ["label", "instances"])
+def test_labels_that_a_killed_run_had_put_in_their_place_are_listed_by_the_next_one(
+    stack, tmp_path, predicted, monkeypatch, output
+):
+    out = predicted(stack, tmp_path / "out.ome.zarr", output=output)
+    listed = out / "labels" / "zarr.json"
+    written = listed.read_bytes()
+    listed.unlink()
+    monkeypatch.setattr(f"monai_unet.prediction.asked.{'class' if output == 'label' else 'label'}_store", None)
+    predicted(stack, out, output=output)
+    assert listed.read_bytes() == written
 
 
 @pytest.mark.parametrize("name", ["out.ome.tif", "out.nii.gz"])
@@ -133,10 +146,18 @@ def test_a_file_of_the_same_prediction_is_finished(stack, tmp_path, predicted, n
 
 def test_instances_of_other_arguments_are_refused_and_left_alone(stack, tmp_path, predicted):
     out = predicted(stack, tmp_path / "out.ome.zarr", output="instances")
-    before = (out / "zarr.json").read_bytes()
-    with pytest.raises(FileExistsError, match="is of another prediction"):
+    before = (out / "labels" / "instances" / "zarr.json").read_bytes()
+    with pytest.raises(FileExistsError, match=r"labels/instances exists and is of another prediction"):
         predicted(stack, out, output="instances", min_size=50)
-    assert (out / "zarr.json").read_bytes() == before
+    assert (out / "labels" / "instances" / "zarr.json").read_bytes() == before
+
+
+def test_instances_that_were_removed_are_made_anew_with_other_arguments(stack, tmp_path, predicted, monkeypatch):
+    out = predicted(stack, tmp_path / "out.ome.zarr", output="instances")
+    shutil.rmtree(out / "labels" / "instances")
+    monkeypatch.setattr("monai_unet.prediction.compute.predict_chunk", None)
+    predicted(stack, out, output="instances", min_size=50)
+    assert open_source(out / "labels" / "instances").info.shape == (2, 211, 190)
 
 
 def test_an_output_that_another_process_writes_is_refused(stack, tmp_path, predicted):
@@ -148,13 +169,14 @@ def test_instances_appear_when_they_are_whole(stack, tmp_path, predicted, monkey
     """So that two runs that do not see each other's locks cannot mix their numbers."""
 
     def fail(*args, **kwargs):
-        assert not (tmp_path / "out.ome.zarr").exists()
+        assert not (tmp_path / "out.ome.zarr" / "labels").exists()
         raise MemoryError
 
-    monkeypatch.setattr("monai_unet.prediction.out_of_core.label_store", fail)
+    monkeypatch.setattr("monai_unet.prediction.asked.label_store", fail)
     with pytest.raises(MemoryError):
         predicted(stack, tmp_path / "out.ome.zarr", output="instances")
-    assert [path.name for path in tmp_path.iterdir()] == [".out.ome.zarr.zarr"]
+    assert [path.name for path in tmp_path.iterdir()] == ["out.ome.zarr"]
+    assert open_source(tmp_path / "out.ome.zarr").info.dtype == np.float32  # the probabilities, which are kept
 
 
 def test_a_name_with_several_endings_is_told_by_the_last(stack, tmp_path, predicted):
