@@ -158,10 +158,10 @@ class PredictionStore:
             group = zarr.open_group(self.path / _LABELS, mode="a", zarr_format=3 if is_v3 else 2)
             if labels is not None:
                 labels.path.rename(label_path(self.path, name))
-            listed = group.attrs.get("ome", {}) if is_v3 else group.attrs
-            names = [*(each for each in listed.get(_LABELS, []) if each != name), name]
-            if listed.get(_LABELS) != names:
-                group.update_attributes({"ome": {"version": "0.5", _LABELS: names}} if is_v3 else {_LABELS: names})
+            names = label_names(self.path)
+            if name not in names:
+                listed = {_LABELS: [*names, name]}
+                group.update_attributes({"ome": {"version": "0.5", **listed}} if is_v3 else listed)
         return PredictionStore(label_path(self.path, name))
 
     def _group(self) -> Any:
@@ -258,6 +258,15 @@ class PredictionStore:
 def label_path(path: str | os.PathLike[str], name: str) -> Path:
     """Where the label image of a name lies in an OME-Zarr, there or not."""
     return Path(path) / _LABELS / name
+
+
+def label_names(path: str | os.PathLike[str]) -> list[str]:
+    """The label images that an OME-Zarr lists; none where there are none."""
+    folder = Path(path) / _LABELS
+    if not folder.is_dir():
+        return []
+    attributes = import_zarr(str(path)).open_group(folder, mode="r").attrs
+    return [str(name) for name in attributes.get("ome", attributes).get(_LABELS, [])]
 
 
 def identity(settings: Mapping[str, Any]) -> str:
