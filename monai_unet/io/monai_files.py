@@ -6,7 +6,9 @@ refuses a damaged NIfTI, `LoadImage` goes on to ITK, which fills up with zeros.
 
 from __future__ import annotations
 
+import hashlib
 import re
+import uuid
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,13 +21,15 @@ from monai.transforms import SaveImaged
 from monai.utils import ImageMetaKey, MetaKeys, SpaceKeys, convert_data_type, ensure_tuple
 
 from monai_unet.io.atomic import written_aside
-from monai_unet.io.ome import WRITTEN_BY
+from monai_unet.io.ome import OME_TYPES, WRITTEN_BY, ome_tags
 from monai_unet.io.sources import ONE_CHANNEL, Pages, is_dicom, is_image_folder, open_image, open_source, split_inside
 from monai_unet.io.sources.nifti import NIFTI_UNITS
 from monai_unet.io.stack import READ_SUFFIXES, read_whole, stem
 
 UNIT = "unit"
-"""In an image's metadata: of its affine, as NGFF names it."""
+"""In an image's metadata: of its affine and of the size of its pixels, as NGFF names it."""
+PIXEL_SIZE = "pixel_size"
+"""In an image's metadata: (z, y, x), where the file says it."""
 
 
 class StackReader(ImageReader):
@@ -76,6 +80,8 @@ class StackReader(ImageReader):
             meta[MetaKeys.SPACE] = SpaceKeys.RAS
         if info.unit is not None:
             meta[UNIT] = info.unit
+        if info.spacing is not None:
+            meta[PIXEL_SIZE] = np.array(info.spacing)  # an array passes MONAI's batches as it is
         return array, {**meta, MetaKeys.SPATIAL_SHAPE: np.asarray(shape)}
 
 
@@ -89,8 +95,12 @@ class TiffWriter(ImageWriter):
     """One page per section, in the challenge's plain form; zlib-compressed.
 
     Takes (1, W, H) or (1, W, H, D), with or without the channel. Several channels are refused, or with
-    `several_channels` written as an OME-TIFF, which says what its pages are.
+    `several_channels` written one after the other. OME's description says what the pages are and how large a pixel is,
+    where `StackReader` found it, and that whole numbers are labels; a type that OME does not know is written without.
     """
+
+    spacing: tuple[float, ...] | None = None
+    unit: str | None = None
 
     def __init__(
         self,
@@ -117,10 +127,14 @@ class TiffWriter(ImageWriter):
             array = array.squeeze(channel_dim)
         check_range(array, self.output_dtype)
         self.data_obj = array.T
-        self.axes = {3: "CYX", 4: "CZYX"}[array.ndim] if is_several else None
+        self.axes = "CZYX"[-array.ndim :] if not is_several or array.ndim == 4 else "CYX"
 
     def set_metadata(self, meta_dict: Mapping | None = None, resample: bool = True, **options: Any) -> None:
-        """A plain TIFF keeps no affine."""
+        """Take the size of a pixel and its unit, as `StackReader` found them; a TIFF keeps no affine."""
+        meta = meta_dict or {}
+        self.unit = meta.get(UNIT)
+        if meta.get(PIXEL_SIZE) is not None:
+            self.spacing = tuple(float(size) for size in meta[PIXEL_SIZE])
 
     def write(self, filename: PathLike, verbose: bool = False, **kwargs: Any) -> None:
         """Write aside and rename."""
@@ -128,16 +142,18 @@ class TiffWriter(ImageWriter):
 
         super().write(filename, verbose=verbose)
         array = np.ascontiguousarray(self.data_obj, dtype=self.output_dtype)
-        with written_aside(filename) as temporary:
-            tifffile.imwrite(
-                temporary,
-                array,
-                photometric="minisblack",
-                compression="zlib",
-                metadata={"axes": self.axes} if self.axes else None,
-                ome=self.axes is not None,
-                software=WRITTEN_BY,
+        description: dict[str, Any] = {"metadata": None, "software": WRITTEN_BY}
+        if array.dtype.name in OME_TYPES:
+            spatial = self.axes.replace("C", "").lower()
+            description = {"ome": True} | ome_tags(
+                self.axes,
+                str(uuid.uuid5(uuid.NAMESPACE_OID, hashlib.sha256(array.data).hexdigest())),
+                spacing=dict(zip(spatial, self.spacing[-len(spatial) :], strict=True)) if self.spacing else None,
+                unit=self.unit,
+                labels=array.dtype.kind in "ui",
             )
+        with written_aside(filename) as temporary:
+            tifffile.imwrite(temporary, array, photometric="minisblack", compression="zlib", **description)
 
 
 class NiftiWriter(NibabelWriter):
@@ -166,6 +182,8 @@ class NiftiWriter(NibabelWriter):
         if self.unit in NIFTI_UNITS:
             image.header.set_xyzt_units(xyz=NIFTI_UNITS[self.unit])
         image.header["descrip"] = WRITTEN_BY
+        if np.dtype(self.output_dtype).kind in "ui":
+            image.header.set_intent("label")
         return image
 
     def write(self, filename: PathLike, verbose: bool = False, **obj_kwargs: Any) -> None:

@@ -20,6 +20,7 @@ OME_UNITS = {
     "centimeter": "cm",
     "meter": "m",
 }
+OME_TYPES = ("uint8", "uint16", "uint32", "int8", "int16", "int32", "float32", "float64")
 _HOLDS = "holds"
 _CENTIMETRE = 3  # TIFF's ResolutionUnit
 

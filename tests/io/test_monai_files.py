@@ -11,6 +11,7 @@ from PIL import Image
 
 from monai_unet.io import open_source, read_image, read_stack
 from monai_unet.io.monai_files import NiftiWriter, SaveSectionsd, TiffWriter, challenge_name
+from monai_unet.io.ome import tiff_holds_labels
 
 STACK = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
 
@@ -219,3 +220,38 @@ def test_the_affine_of_an_image_decides_what_its_result_is(tmp_path, name, write
     assert np.array_equal(read_stack(written)[0], image.numpy()[0].reshape(4, 3, -1)[..., 0].T)
     if result.endswith(".nii.gz"):
         assert np.allclose(nibabel.load(written).affine, open_source(tmp_path / name).info.affine)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("stack", [STACK, STACK[0]])
+def test_a_tiff_says_how_large_its_pixels_are_and_whether_they_are_labels(tmp_path, dtype, stack):
+    axes = "ZYX"[-stack.ndim :]
+    sizes = {"PhysicalSizeX": 4.0, "PhysicalSizeY": 5.0, "PhysicalSizeZ": 50.0}
+    sizes |= {f"PhysicalSize{axis}Unit": "nm" for axis in "XYZ"}
+    tifffile.imwrite(tmp_path / "a.ome.tif", stack, photometric="minisblack", metadata={"axes": axes, **sizes})
+    save(load(tmp_path / "a.ome.tif"), tmp_path / "out", dtype)
+    written = tmp_path / "out" / "a.ome_out.tif"
+    info = open_source(written).info
+    assert (info.spacing[-stack.ndim :], info.unit) == ((50.0, 5.0, 4.0)[-stack.ndim :], "nanometer")
+    assert tiff_holds_labels(written) is (dtype != np.float32)
+    assert np.array_equal(tifffile.imread(written), stack)
+
+
+def test_a_tiff_of_a_type_that_ome_lacks_is_written_without_a_description(tmp_path):
+    save(MetaTensor(torch.tensor([[[1.0, 2.0]]]), meta={"filename_or_obj": "a.tif"}), tmp_path, np.float16)
+    with tifffile.TiffFile(tmp_path / "a_out.tif") as tiff:
+        assert not tiff.is_ome
+        assert tiff.asarray().tolist() == [[1], [2]]
+
+
+def test_the_same_pixels_give_the_same_bytes(tmp_path):
+    for name in ("one", "two"):
+        save(MetaTensor(torch.ones((1, 5, 4)), meta={"filename_or_obj": "a.tif"}), tmp_path / name, np.uint8)
+    assert (tmp_path / "one" / "a_out.tif").read_bytes() == (tmp_path / "two" / "a_out.tif").read_bytes()
+
+
+def test_a_nifti_of_labels_says_so(tmp_path):
+    for dtype, expected in ((np.uint8, "label"), (np.float32, "none")):
+        image = load(nifti(tmp_path / "a.nii.gz", np.ones((4, 3, 2), np.uint8)))
+        save(image, tmp_path / "out", dtype, NiftiWriter, ".nii.gz")
+        assert nibabel.load(tmp_path / "out" / "a_out.nii.gz").header.get_intent()[0] == expected
