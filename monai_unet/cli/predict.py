@@ -47,7 +47,7 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
     predict.add_argument(
         "--objects",
         metavar="FILE.csv",
-        help="table of the instances: place, size and mean probability of each (docs/objects.md)",
+        help="table of the instances: place, size and mean probability of each (docs/outputs.md)",
     )
     predict.add_argument("--roi", metavar="[Z0:Z1,]Y0:Y1,X0:X1", help="predict this part only")
     predict.add_argument(

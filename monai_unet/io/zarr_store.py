@@ -261,9 +261,9 @@ def label_path(path: str | os.PathLike[str], name: str) -> Path:
 
 
 def label_names(path: str | os.PathLike[str]) -> list[str]:
-    """The label images that an OME-Zarr lists; none where there are none."""
+    """The label images that lie in a store of ours, as it lists them; none in any other file or folder."""
     folder = Path(path) / _LABELS
-    if not folder.is_dir():
+    if recorded(Path(path)) is None or not folder.is_dir():
         return []
     attributes = import_zarr(str(path)).open_group(folder, mode="r").attrs
     return [str(name) for name in attributes.get("ome", attributes).get(_LABELS, [])]

@@ -147,7 +147,7 @@ class Asked:
 
     def _labels(self, store: PredictionStore, scratch: Path) -> PredictionStore:
         """A finished store of labels, in a folder that is removed."""
-        labels = label_image_store(store, scratch / "labels.zarr", self.output, self.decoding)
+        labels = label_image_store(store, scratch / f"{self.output}.zarr", self.output, self.decoding)
         if self.output == "label":
             class_store(store, labels, self.decoding)
         else:

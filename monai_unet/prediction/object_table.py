@@ -17,7 +17,7 @@ _MEAN = "mean_probability"
 
 
 def write_objects(labels: PredictionStore, probability: PredictionStore, path: Path, by_section: bool) -> None:
-    """Write a CSV with a row for each object, measured chunk by chunk; docs/objects.md explains its columns.
+    """Write a CSV with a row for each object, measured chunk by chunk; docs/outputs.md explains its columns.
 
     Args:
         labels: the instances, complete.

@@ -87,7 +87,7 @@ def predict(
         scheduler: address of a Dask scheduler whose workers see the same files, in place of `workers`.
         device: where the network computes; when left out, a GPU where there is one.
         progress: show a bar with the time left.
-        objects: a `.csv` that gets a row for each of the instances, see docs/objects.md.
+        objects: a `.csv` that gets a row for each of the instances, see docs/outputs.md.
 
     Returns:
         `out`.

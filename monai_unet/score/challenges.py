@@ -13,6 +13,7 @@ from monai_unet.colours import UNKNOWN, Colour, class_names, parse_colours
 from monai_unet.data.label_files import unknown_value
 from monai_unet.data.labels import cells_of, known_classes, whole_labels
 from monai_unet.io import is_coloured
+from monai_unet.io.zarr_store import label_names
 from monai_unet.metrics.frames import as_arrays, is_folder, sections
 from monai_unet.metrics.isbi2012 import THRESHOLDS, checked_probabilities, isbi2012_scores
 from monai_unet.metrics.overlaps import checked_ids
@@ -110,6 +111,11 @@ def seg_report(
         ValueError: when files cannot be read, or cannot be compared; it names them.
     """
     named = _colours(colours)
+    if threshold is None and "instances" in label_names(proposal):
+        raise ValueError(
+            f"{proposal} holds probabilities as its image, and the objects beside it: score "
+            f"{Path(proposal) / 'labels' / 'instances'}, or give a --threshold to score the parts of the image above it"
+        )
     names, truths, masks = zip(*_sections(labels, proposal, named or None), strict=True)
     of_labels, where = (
         [f"{what}, section {name}" for name in names] for what in (f"labels {labels}", f"proposal {proposal}")

@@ -36,12 +36,14 @@ def get_reader(path: Paths) -> Callable[[Paths], list[LayerData]] | None:
 
 
 def read_store(path: Paths) -> list[LayerData]:
-    """The layers of an OME-Zarr: one for each channel, on top of them the label images."""
+    """The layers of an OME-Zarr: one for each channel, on top of them the label images, the last one visible."""
     path = _only(path)
     store = PredictionStore(path)
     layers = list(_of_store(store, stem(store.path)))
-    for name in label_names(store.path):
-        layers += _of_store(PredictionStore(label_path(store.path, name)), stem(store.path))
+    names = sorted(label_names(store.path), key="instances".__eq__)
+    for name in names:
+        for data, options, kind in _of_store(PredictionStore(label_path(store.path, name)), stem(store.path)):
+            layers.append((data, {**options, "visible": name == names[-1]}, kind))
     return layers
 
 
@@ -98,7 +100,11 @@ def _layers(
 ) -> Iterator[LayerData]:
     """A layer for each channel, named after the image and the channel."""
     spatial = axes.replace("c", "")
-    options: dict[str, Any] = {"scale": tuple(spacing or (1.0,) * len(spatial)), "multiscale": len(levels) > 1}
+    options: dict[str, Any] = {
+        "scale": tuple(spacing or (1.0,) * len(spatial)),
+        "axis_labels": tuple(spatial),
+        "multiscale": len(levels) > 1,
+    }
     if origin:
         options["translate"] = tuple(origin)
     if unit:

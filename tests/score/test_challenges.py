@@ -329,3 +329,35 @@ def test_folders_in_colour_have_the_cells_of_their_files():
         tifffile.imwrite(name, table[two], photometric="rgb")
     report = seg_report("labels", "proposal", colours="background=0,0,0 a=255,0,0 b=0,255,0")
     assert (report["seg"], report["num_cells"], report["sections"][0]["num_objects"]) == (1, 4, 4)
+
+
+def test_a_store_of_probabilities_with_instances_is_not_scored_for_them(cells, capsys):
+    zarr_store = pytest.importorskip("monai_unet.io.zarr_store")
+    pytest.importorskip("zarr", reason="needs the package zarr")
+    labels, objects = cells
+
+    def store(path, pixels, **options):
+        made = zarr_store.create_or_open(path, pixels.shape, pixels.shape, pixels.dtype, "zyx", None, {}, **options)
+        made.write((0, 0, 0), pixels)
+        made.finish()
+        return made
+
+    image = store("out.ome.zarr", (objects > 0).astype(np.float32))
+    image.add_labels("instances", store("labels.zarr", objects.astype(np.int32), labels=True))
+    write("truth.tif", labels)
+    code, _, said = run(capsys, "truth.tif", "out.ome.zarr", "--metric", "seg")
+    assert code == 2
+    assert "out.ome.zarr/labels/instances, or give a --threshold" in said
+    assert run(capsys, "truth.tif", "out.ome.zarr", "--metric", "seg", "--threshold", "0.5")[0] == 0
+    assert seg_report("truth.tif", "out.ome.zarr/labels/instances")["seg"] == pytest.approx(
+        seg_score(labels, objects).seg
+    )
+
+
+def test_a_folder_with_a_folder_of_labels_in_it_is_no_store(cells):
+    labels, objects = cells
+    for number in range(3):
+        write(f"truth/man_seg00{number}.tif", labels[number])
+        write(f"proposal/mask00{number}.tif", objects[number])
+    (Path("proposal") / "labels").mkdir()
+    assert seg_report("truth", "proposal")["seg"] == pytest.approx(seg_score(labels, objects).seg)

@@ -47,6 +47,14 @@ def test_a_store_is_an_image_for_each_channel_and_labels_on_top(store):
     assert cell[1]["contrast_limits"] == (0, 1)
 
 
+def test_of_several_label_images_the_instances_are_seen(store, tmp_path):
+    classes = (PIXELS[0] > 0.5).astype(np.uint8)
+    store.add_labels("label", filled(tmp_path / "label", classes, "zyx", labels=True, channel_names=["label"]))
+    layers = read_store(store.path)
+    assert [options["name"] for _, options, kind in layers if kind == "labels"] == ["a label", "a instances"]
+    assert [options["visible"] for _, options, kind in layers if kind == "labels"] == [False, True]
+
+
 def test_labels_in_a_store_can_be_opened_by_themselves(store):
     ((_, options, kind),) = read_store([store.path / "labels" / "instances"])
     assert (options["name"], kind) == ("instances", "labels")
