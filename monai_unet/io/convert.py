@@ -27,10 +27,11 @@ _BIG = 2**32 - 2**25  # bytes; above, offsets of the classic TIFF overflow
 
 
 def to_ome_tiff(store: PredictionStore | str | os.PathLike[str], path: str | os.PathLike[str]) -> None:
-    """Write a finished store as a tiled OME-TIFF, zlib-compressed, BigTIFF when it could exceed 4 GB.
+    """Write a finished store as an OME-TIFF, zlib-compressed, BigTIFF when it could exceed 4 GB.
 
-    An image that is larger than a screen gets the store's smaller levels as SubIFDs, as far as they hold all sections:
-    the levels of a TIFF are those of its pages. Half precision and 64-bit whole numbers, which OME does not know,
+    An image that is larger than a screen is tiled and gets the store's smaller levels as SubIFDs, as far as they hold
+    all sections: the levels of a TIFF are those of its pages. A smaller one is written in strips, which ImageJ's own
+    reader and ITK ask for. Half precision and 64-bit whole numbers, which OME does not know,
     become float32 and uint32. Labels are marked as such, see `monai_unet.io.ome`.
 
     Args:
@@ -57,10 +58,14 @@ def to_ome_tiff(store: PredictionStore | str | os.PathLike[str], path: str | os.
     big = sum(map(math.prod, shapes)) * dtype.itemsize > _BIG
     with written_aside(path) as temporary, tifffile.TiffWriter(temporary, ome=True, bigtiff=big) as tiff:
         for level, shape in enumerate(shapes):
-            # multiples of 16, as TIFF wants them
-            tile = tuple(min(_TILE, math.ceil(size / 16) * 16) for size in shape[-2:])
+            if _fits_screen(store):
+                tile, data = None, _bands(store, shape[-2], dtype)
+            else:
+                # multiples of 16, as TIFF wants them
+                tile = tuple(min(_TILE, math.ceil(size / 16) * 16) for size in shape[-2:])
+                data = _tiles(store, level, tile, dtype)
             tiff.write(
-                _tiles(store, level, tile, dtype),
+                data,
                 shape=shape,
                 dtype=dtype,
                 tile=tile,
@@ -71,9 +76,13 @@ def to_ome_tiff(store: PredictionStore | str | os.PathLike[str], path: str | os.
             )
 
 
+def _fits_screen(store: PredictionStore) -> bool:
+    return max(store.shape[-2:]) <= _SCREEN
+
+
 def _levels_of_pages(store: PredictionStore) -> list[tuple[int, ...]]:
     """The shapes of the levels that hold all pages of level 0, which is the only one of a small image."""
-    if max(store.shape[-2:]) <= _SCREEN:
+    if _fits_screen(store):
         return [store.shape]
     shapes = [tuple(store.level(level).shape) for level in range(store.num_levels)]
     return list(itertools.takewhile(lambda shape: shape[:-2] == store.shape[:-2], shapes))

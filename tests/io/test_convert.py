@@ -3,6 +3,7 @@ import tracemalloc
 import nibabel
 import numpy as np
 import pytest
+import SimpleITK
 import tifffile
 
 from monai_unet.io import open_source, read_stack
@@ -37,8 +38,6 @@ def test_an_ome_tiff_has_pixels_axes_spacing_and_names(tmp_path):
     with tifffile.TiffFile(tmp_path / "a.ome.tif") as tiff:
         assert tiff.is_ome
         assert tiff.series[0].axes == "ZYX"
-        assert tiff.pages[0].is_tiled
-        assert tiff.pages[0].tilewidth == 512
         assert tiff.pages[0].compression == 8
         assert np.array_equal(tiff.asarray(), PIXELS)
         assert 'Name="membrane"' in tiff.ome_metadata
@@ -193,6 +192,8 @@ def test_an_image_larger_than_a_screen_has_the_levels_of_its_store(tmp_path, lab
     pixels = (np.random.default_rng(2).random((2, 1025, 300)) * 99).astype(np.int32 if labels else np.float32)
     store = finished(tmp_path / "store", pixels, labels=labels)
     to_ome_tiff(store, tmp_path / "a.ome.tif")
+    with tifffile.TiffFile(tmp_path / "a.ome.tif") as tiff:
+        assert (tiff.pages[0].is_tiled, tiff.pages[0].tilelength) == (True, 512)
     levels = levels_of(tmp_path / "a.ome.tif")
     assert [level.shape for level in levels] == [(2, 1025, 300), (2, 513, 150), (2, 257, 75), (2, 129, 38)]
     assert all(np.array_equal(level, store.level(number)) for number, level in enumerate(levels))
@@ -203,6 +204,13 @@ def test_an_image_larger_than_a_screen_has_the_levels_of_its_store(tmp_path, lab
 def test_an_image_that_fits_a_screen_has_one_level(tmp_path):
     to_ome_tiff(finished(tmp_path / "store", np.zeros((1024, 700), np.uint8), "yx"), tmp_path / "a.ome.tif")
     assert len(levels_of(tmp_path / "a.ome.tif")) == 1
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "float32"])
+def test_itk_which_knows_no_tiles_reads_an_image_that_fits_a_screen(tmp_path, dtype):
+    pixels = (np.random.default_rng(3).random((2, 700, 530)) * 200).astype(dtype)
+    to_ome_tiff(finished(tmp_path / "store", pixels), tmp_path / "a.ome.tif")
+    assert np.array_equal(SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(tmp_path / "a.ome.tif")), pixels)
 
 
 def test_levels_with_fewer_sections_are_left_out(tmp_path):
