@@ -35,6 +35,7 @@ KINDS = {
     "probability, float32": ("out.ome.zarr",),
     "label": ("out.ome.zarr", "--output", "label"),
     "instances": ("out.ome.zarr", "--output", "instances"),
+    "instances and table": ("out.ome.zarr", "--output", "instances", "--objects", "objects.csv"),
     "instances, OME-TIFF": ("out.ome.tif", "--output", "instances"),
     "probability, NIfTI": ("out.nii.gz",),
 }
@@ -72,7 +73,8 @@ def predict(
     """Seconds and peak megabytes of one run."""
     out = image.with_name(name)
     line = [sys.executable, "-c", PEAK, "predict", str(image), "--bundle", str(bundle), "--out", str(out)]
-    line += ["--features", str(list(features)), *arguments]
+    line += ["--features", str(list(features))]
+    line += [str(image.with_name(each)) if each.endswith(".csv") else each for each in arguments]
     start = time.perf_counter()
     done = subprocess.run(line, capture_output=True, text=True, check=False)
     seconds = time.perf_counter() - start
@@ -141,6 +143,7 @@ def main() -> None:
     parser.add_argument("--scale-size", type=int, default=6144, help="of the image for several workers")
     parser.add_argument("--runs", type=int, default=3, help="of each number of workers; 0 for none")
     parser.add_argument("--memory", default="1GB")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="of output; all when left out")
     parser.add_argument("--folder", type=Path, help="for the images; a temporary one when left out")
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
@@ -151,7 +154,8 @@ def main() -> None:
         bundle = make_bundle(folder / "thin", THIN)
         for size in args.sizes:
             image = make_image(folder / "image.tif", size)
-            for kind, (name, *arguments) in KINDS.items():
+            for kind in args.kinds:
+                name, *arguments = KINDS[kind]
                 _, peak = predict(image, bundle, THIN, name, *arguments, "--memory", args.memory)
                 memory_rows.append(f"| {size} x {size} | {kind} | {peak:.0f} MB |")
                 print(memory_rows[-1], flush=True)
