@@ -62,6 +62,7 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
 
 
 def _predict(args: argparse.Namespace) -> None:
+    from monai_unet.io.zarr_store import label_path
     from monai_unet.prediction.out_of_core import predict
 
     _end_at_once("interrupted; what was predicted is kept, and the same command goes on")
@@ -81,7 +82,11 @@ def _predict(args: argparse.Namespace) -> None:
         device=args.device,
         objects=args.objects,
     )
-    print(f"{args.output or 'prediction'} of {args.image}: {out}")
+    is_beside = out.suffix == ".zarr" and args.output in ("label", "instances")
+    where = label_path(out, args.output) if is_beside else out
+    print(f"{args.output or 'prediction'} of {args.image}: {where}")
+    if args.objects:
+        print(f"objects of {args.image}: {args.objects}")
 
 
 def _end_at_once(line: str) -> None:

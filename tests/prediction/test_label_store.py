@@ -7,7 +7,7 @@ from scipy import ndimage
 pytest.importorskip("zarr", reason="needs the extra `large`")
 
 from monai_unet.io.zarr_store import create_or_open
-from monai_unet.prediction.instances import label_store
+from monai_unet.prediction.instances import class_store, label_store
 from monai_unet.transforms import Decoding
 
 SHAPE = (3, 60, 50)
@@ -66,3 +66,16 @@ def test_a_part_that_does_not_fit_the_memory_is_refused(tmp_path):
     ]
     with pytest.raises(ValueError, match="spans 60 x 50 pixels, more than the memory allows"):
         label_store(stores, decoding, 100_000, by_section=True)
+
+
+@pytest.mark.parametrize(("classes", "channels"), [(CELLS, 0), (CELLS, 2), ((*CELLS, "border"), 3)])
+def test_classes_are_those_of_the_arrays_in_memory(tmp_path, classes, channels):
+    """Of a probability alone, of one with a distance, and of three classes."""
+    fields = np.stack([field(seed) for seed in range(channels or 1)])
+    decoding = Decoding(classes, threshold=0.4)
+    kept = store(tmp_path / "p.zarr", fields if channels else fields[0], (channels,) if channels else (), "float32")
+    labels = store(tmp_path / "labels.zarr")
+    class_store(kept, labels, decoding)
+    expected = fields.argmax(0) if channels == 3 else fields[0] > 0.4
+    assert np.array_equal(labels.read((slice(None),) * 3), expected)
+    assert 0.1 < (expected > 0).mean() < 0.9

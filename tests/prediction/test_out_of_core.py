@@ -249,6 +249,15 @@ def test_the_command_says_what_it_wrote_and_where(large, bundle, tmp_path, capsy
     assert capsys.readouterr().out.strip() == f"prediction of {large}: {out}"
 
 
+def test_the_command_says_where_labels_and_their_table_lie(large, bundle, tmp_path, capsys):
+    line = ["predict", large, "--bundle", bundle, "--out", tmp_path / "out.ome.zarr", "--features", "[2,3,4]"]
+    line += ["--roi", "0:20,0:30", "--output", "instances", "--objects", tmp_path / "objects.csv"]
+    assert main([str(part) for part in line]) == 0
+    said = [f"instances of {large}: {tmp_path / 'out.ome.zarr/labels/instances'}"]
+    said += [f"objects of {large}: {tmp_path / 'objects.csv'}"]
+    assert capsys.readouterr().out.splitlines() == said
+
+
 def test_an_output_of_unknown_type_is_refused(stack, bundle, tmp_path):
     with pytest.raises(ValueError, match=r"out\.jpg: unknown type"):
         run(stack, tmp_path / "out.jpg", bundle)
@@ -304,6 +313,28 @@ def test_killed_at_random_moments_it_goes_on_and_ends_with_the_same_bytes(large,
     process = command(large, out, bundle)
     assert process.wait(timeout=200) == 0, process.stderr.read()
     assert chunks(out) == large_undisturbed
+
+
+@pytest.mark.slow
+def test_killed_while_objects_are_numbered_it_goes_on_and_ends_with_the_same_bytes(large, bundle, tmp_path):
+    whole, out = (tmp_path / name / "out.ome.zarr" for name in ("whole", "killed"))
+    arguments = ("--output", "instances", "--threshold", "0.49")
+    process = command(large, whole, bundle, *arguments)
+    assert process.wait(timeout=200) == 0, process.stderr.read()
+    process = command(large, out, bundle, *arguments)
+    end = time.monotonic() + 200
+    while not list(out.parent.glob(".writing-*/instances.zarr/0/c")):
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < end, "numbering did not begin"
+        time.sleep(0.001)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait(timeout=30)
+    assert open_store(out).is_complete
+    assert not (out / "labels").exists()
+    process = command(large, out, bundle, *arguments)
+    assert process.wait(timeout=200) == 0, process.stderr.read()
+    assert chunks(out) == chunks(whole)
+    assert [path.name for path in out.parent.iterdir()] == ["out.ome.zarr"]
 
 
 @pytest.mark.slow

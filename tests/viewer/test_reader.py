@@ -96,3 +96,19 @@ def test_napari_makes_layers_of_them(store):
     assert tuple(instances.scale) == PLACE["spacing"]
     assert {str(unit) for unit in instances.units} == {"micrometer"}
     assert np.array_equal(instances.data[0], (PIXELS[0] * 9).astype(np.int32))
+
+
+def test_a_viewer_that_is_told_of_the_reader_opens_results_with_it(store, tmp_path):
+    """As a contribution to napari, without a window."""
+    components = pytest.importorskip("napari.components", reason="napari is not installed")
+    from npe2 import DynamicPlugin
+
+    to_ome_tiff(store, tmp_path / "a.ome.tif")
+    with DynamicPlugin("reads-results") as plugin:
+        plugin.contribute.reader(get_reader, filename_patterns=["*.zarr", "*.tif"], accepts_directories=True)
+        viewer = components.ViewerModel()
+        viewer.open([str(store.path)], plugin="reads-results")
+        viewer.open([str(tmp_path / "a.ome.tif")], plugin="reads-results")
+    names = ["a cell", "a inside", "a instances", "a cell [1]", "a inside [1]"]
+    assert [layer.name for layer in viewer.layers] == names
+    assert {tuple(layer.scale) for layer in viewer.layers} == {PLACE["spacing"]}
