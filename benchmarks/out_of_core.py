@@ -31,8 +31,8 @@ from _measure import publish, where_it_ran
 
 from monai_unet.networks import OriginalUNet
 
-# of random weights few pixels are above 0.5; the parts above this are some 60 pixels large
-PARTS = ("--threshold", "0.03", "--min_size", "100")
+# of these random weights no pixel is above 0.5; this makes an object of every 600 pixels or so
+PARTS = ("--threshold", "0.1", "--min_size", "30")
 KINDS = {
     "probability, float32": ("out.ome.zarr",),
     "label": ("out.ome.zarr", "--output", "label"),

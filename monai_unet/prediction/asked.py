@@ -15,7 +15,7 @@ from typing import Any
 
 from monai_unet.io.atomic import discard, scratch_folder
 from monai_unet.io.convert import identity_of, to_nifti, to_ome_tiff
-from monai_unet.io.zarr_store import PredictionStore, identity, label_path
+from monai_unet.io.zarr_store import PredictionStore, identity, label_path, recorded
 from monai_unet.prediction.instances import class_store, label_store
 from monai_unet.prediction.object_table import write_objects
 from monai_unet.prediction.stores import label_image_store, of_labels
@@ -46,10 +46,14 @@ class Asked:
 
     @property
     def predicted(self) -> str:
-        """What the tiles hold, see `Job`: labels are made of probabilities, but in a file classes need none."""
+        """What the tiles hold, see `Job`: labels are made of probabilities, but in a file classes need none.
+
+        A Zarr that holds the distance beside the probability is what is asked for with the probability, too.
+        """
         if self.output == "instances" or (self.output == "label" and self._is_zarr):
             return "objects" if self.decoding.by_distance else "probability"
-        return self.output
+        there = recorded(self.out) if self._is_zarr and self.output == "probability" else None
+        return "objects" if there is not None and there["settings"].get("output") == "objects" else self.output
 
     @property
     def store(self) -> Path:
@@ -114,7 +118,7 @@ class Asked:
     @property
     def _are_labels(self) -> bool:
         """Whether labels are made of what was predicted."""
-        return self.predicted != self.output
+        return self.output in ("label", "instances") and self.predicted != self.output
 
     @property
     def _halved(self) -> str:
