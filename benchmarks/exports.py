@@ -21,7 +21,7 @@ from pathlib import Path
 
 from _measure import publish, where_it_ran
 
-from monai_unet.export.bioimageio import test_package
+from monai_unet.export.bioimageio.check import test_package
 from monai_unet.export.compare import table
 from monai_unet.export.export import export
 

@@ -63,7 +63,8 @@ def export(
     real = None if image is None else real_input(image, model)
     with naming(out), written_aside(out) as temporary:
         if kind == "bioimageio":
-            from monai_unet.export.bioimageio import check_package, write_bioimageio
+            from monai_unet.export.bioimageio.check import check_package
+            from monai_unet.export.bioimageio.write import write_bioimageio
 
             write_bioimageio(model, bundle, changes, temporary, real)
             differences = check_package(model, temporary, real)
