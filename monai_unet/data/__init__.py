@@ -1,6 +1,7 @@
 """Fetch, check and generate data sets; the data set of sections that the bundles train on."""
 
 from monai_unet.colours import colours_of_classes
+from monai_unet.data.absent import files_if_there, need
 from monai_unet.data.fetch import download, install_files
 from monai_unet.data.isbi2012 import StackSummary, check_isbi2012, default_dataset, prepare_isbi2012
 from monai_unet.data.labelled_files import labelled_files, named, paths, shared, split_files
@@ -19,9 +20,11 @@ __all__ = [
     "datasets_root",
     "default_dataset",
     "download",
+    "files_if_there",
     "install_files",
     "labelled_files",
     "named",
+    "need",
     "noisy_dataset",
     "paths",
     "prepare_isbi2012",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from monai_unet.data.absent import NoFiles
 from monai_unet.errors import cause_under_monai
 
 logger = logging.getLogger(__name__)
@@ -36,13 +37,15 @@ def check_images(files: Sequence[str], preprocessing: Callable[[dict[str, Any]],
     """Prepare each image as for its prediction, one at a time, and see which fail.
 
     Args:
-        files: the images.
+        files: the images, or `NoFiles`.
         preprocessing: transform of `{"image": file}`.
 
     Raises:
         ValueError, OSError: the reason, when there is only one image and it fails.
         ValueError: with all reasons, when none is good.
     """
+    if isinstance(files, NoFiles):
+        return CheckedImages((), {})
     good, failed = [], {}
     for file in files:
         try:

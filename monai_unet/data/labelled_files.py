@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from monai_unet.data.absent import NoFiles
 from monai_unet.data.isbi2012 import LABELS, VOLUME, check_isbi2012
 from monai_unet.data.split import split_sections
 from monai_unet.io.sources import ONE_CHANNEL, common_part, files_of, in_files, parse_channels
@@ -178,6 +179,8 @@ def split_files(
     Raises:
         ValueError: when none would train, or a section is in both or does not exist.
     """
+    if isinstance(files, NoFiles):
+        return files, files
     sections = [(index, section) for index, file in enumerate(files) for section in range(num_sections(file))]
     names = sorted({file["sequence"] for file in files})
     if isinstance(validation, float) and len(names) > 1:
@@ -222,6 +225,8 @@ def named(files: Sequence[dict[str, Any]]) -> str:
 
     A file without a name, as MONAI Label gives them, goes by its path.
     """
+    if isinstance(files, NoFiles):
+        return f"nothing ({str(files.why).split(';')[0]})"
     return ", ".join(
         file.get("name", str(file["image"])) + (f" {file['sections']}" if file.get("sections", [0]) != [0] else "")
         for file in files

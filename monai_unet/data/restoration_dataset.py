@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from monai_unet.data.absent import NoFiles
 from monai_unet.data.cached_sections import CachedSections
 from monai_unet.data.restoration_files import TARGETS
 from monai_unet.io import ONE_CHANNEL, Exposure, ImageSource, Pages, open_image, read_onto, read_whole
@@ -104,7 +105,7 @@ class RestorationDataset(CachedSections):
     """Sections of images with their targets; what is not random is computed once and kept in memory.
 
     Args:
-        data: files, as `restoration_files` gives them; `"sections"` may name those to use.
+        data: files, as `restoration_files` gives them, or `NoFiles`; `"sections"` may name those to use.
         transform: applied to a section as `read_restoration_sections` gives it; random transforms come last.
         targets: as in `read_restoration_sections`.
         progress: show a bar while the sections are prepared.
@@ -124,6 +125,9 @@ class RestorationDataset(CachedSections):
         pages: Pages | None = None,
         exposure: Exposure | None = None,
     ) -> None:
+        if isinstance(data, NoFiles):
+            super().__init__(data, transform)
+            return
         chosen = [
             section
             for file in data

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from scipy import ndimage
 
+from monai_unet.data.absent import NoFiles
 from monai_unet.data.cached_sections import CachedSections
 from monai_unet.data.label_files import Colours, read_labels, unknown_value
 from monai_unet.data.labels import cells_of, known_classes, known_values, mask_background
@@ -95,7 +96,7 @@ def background_of(
     return mask_background(known_values(read_labels(file["label"]), ignore_label) for file in files)
 
 
-def can_tell(dataset: Iterable[Mapping[str, Any]]) -> bool:
+def can_tell(dataset: Sequence[Mapping[str, Any]]) -> bool:
     """Whether sections can tell good weights from bad: whether a known pixel of one of them is of a cell or class.
 
     Where there is none, scores of objects are perfect whatever is predicted, or are not defined.
@@ -103,7 +104,8 @@ def can_tell(dataset: Iterable[Mapping[str, Any]]) -> bool:
     Args:
         dataset: samples with `label` (1, H, W), 0 for background, and perhaps `ignore`, not 0 where it is unknown.
     """
-    for sample in dataset:
+    for index in range(len(dataset)):  # MONAI's data sets fail where an empty one is iterated over
+        sample = dataset[index]
         label = torch.as_tensor(sample["label"]) > 0
         if "ignore" in sample:
             label &= torch.as_tensor(sample["ignore"]) == 0
@@ -112,9 +114,9 @@ def can_tell(dataset: Iterable[Mapping[str, Any]]) -> bool:
     return False
 
 
-def say_if_blind(dataset: Iterable[Mapping[str, Any]]) -> None:
+def say_if_blind(dataset: Sequence[Mapping[str, Any]]) -> None:
     """Say at the start of a training that its validation sections cannot choose weights."""
-    if not can_tell(dataset):
+    if len(dataset) > 0 and not can_tell(dataset):
         print(
             "no cell is labelled in the validation sections: they cannot tell which weights are best, so the last ones "
             'are kept. Choose others with --validation "[...]"'
@@ -132,8 +134,9 @@ class SectionDataset(CachedSections):
     """Sections of labelled files; what is not random is computed once and kept in memory.
 
     Args:
-        data: files, `{"image": path, "label": path}` each; a file may hold one section or many, and `"sections"` may
-            name those to use, counted from 0; all when left out. `"partly_annotated"` as in `read_labelled_sections`.
+        data: files, `{"image": path, "label": path}` each, or `NoFiles`; a file may hold one section or many, and
+            `"sections"` may name those to use, counted from 0; all when left out. `"partly_annotated"` as in
+            `read_labelled_sections`.
         transform: applied to a section as `read_labelled_sections` gives it; random transforms come last.
         instances, num_classes, ignore_label, unknown_rim: what the label files hold, see `read_labelled_sections`.
         folder: all labelled files of the folder that `data` is a part of: which value of masks is background is decided
@@ -162,6 +165,9 @@ class SectionDataset(CachedSections):
         colours: Colours | None = None,
         exposure: Exposure | None = None,
     ) -> None:
+        if isinstance(data, NoFiles):
+            super().__init__(data, transform)
+            return
         is_mask = not instances and num_classes == 2
         background = background_of(data if folder is None else folder, ignore_label, colours) if is_mask else None
         chosen: list[dict[str, Any]] = []

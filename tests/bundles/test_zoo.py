@@ -5,14 +5,18 @@ network there; here the keys that a bundle of the zoo has are written out.
 """
 
 import json
+import shutil
 
 import bundle_runs
 import pytest
 import tifffile
 import torch
 from bundle_runs import REPOSITORY
-from monai.bundle import ConfigParser, ckpt_export, verify_net_in_out
+from monai.bundle import ConfigParser, ckpt_export, load, verify_net_in_out
 from test_cells import frame
+
+from monai_unet.errors import cause_under_monai
+from monai_unet.networks import OriginalUNet
 
 BUNDLES = ("isbi", "isbi_compact", "dic_hela", "dic_hela_compact", "phc_u373", "phc_u373_compact", "denoise")
 REQUIRED = {
@@ -120,6 +124,38 @@ def test_the_properties_of_a_workflow_are_there(bundle, kind, name, data, narrow
         values |= {"partly_annotated": []}
     run = bundle_runs.workflow(bundle, kind, [name], **values)
     assert run.check_properties() == []
+
+
+RUNS = {
+    "train": ("train", ["train"]),
+    "evaluating": ("train", ["train", "evaluate"]),
+    "inference": ("infer", ["inference"]),
+}
+
+
+@pytest.mark.parametrize("command", RUNS)
+def test_without_data_the_properties_are_there_and_nothing_runs(bundle, command, narrow, tmp_path):
+    kind, names = RUNS[command]
+    absent = {"input_dir" if kind == "infer" else "dataset_dir": str(tmp_path / "absent")}
+    places = {"output_dir": str(tmp_path / "output")} | ({"ckpt_dir": str(tmp_path)} if command == "train" else {})
+    run = bundle_runs.workflow(bundle, kind, names, device="cpu", **narrow, **absent, **places)
+    assert run.check_properties() == []
+    assert isinstance(run.network_def, OriginalUNet)
+    with pytest.raises(RuntimeError) as raised:
+        run.run()
+    assert "absent does not exist" in str(cause_under_monai(raised.value))
+
+
+@pytest.mark.parametrize("name", ["isbi_compact", "dic_hela_compact", "phc_u373_compact"])
+def test_monai_loads_a_bundle_with_weights_without_its_data(name, tmp_path, monkeypatch, sections):
+    monkeypatch.setattr(
+        "monai_unet.data.default_dataset", lambda root: sections
+    )  # it would make some beside the bundle
+    shutil.copytree(REPOSITORY / "bundles" / name, tmp_path / name, ignore=shutil.ignore_patterns("output"))
+    network = load(name, bundle_dir=tmp_path, source="github", device="cpu")
+    weights = torch.load(tmp_path / name / "models" / "model.pt", weights_only=True)
+    assert all(torch.equal(value, weights[key].float()) for key, value in network.state_dict().items())
+    assert not (tmp_path / name / "output").exists()
 
 
 def test_the_network_takes_and_gives_what_the_metadata_says(bundle, narrow):
