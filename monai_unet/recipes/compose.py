@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from monai_unet import __version__
 from monai_unet.io import channel_names
 from monai_unet.knobs import Knob, knobs
 from monai_unet.transforms.restoration import channel_names as restored_names
@@ -105,6 +106,8 @@ def compose(recipe: Recipe) -> dict[str, dict[str, Any]]:
                 _set(config, place, writer.written(copy.deepcopy(value)))
         configs[name] = config
     _describe_tensors(configs)
+    configs["metadata"]["required_packages_version"]["monai-unet"] = __version__
+    configs["metadata"] = {name: value for name, value in configs["metadata"].items() if value is not None}
     train = configs["train"]
     configs["paper"] = {name: value for name, value in configs["paper"].items() if train.get(name, _ABSENT) != value}
     return configs

@@ -5,6 +5,7 @@ network there; here the keys that a bundle of the zoo has are written out.
 """
 
 import json
+import re
 import shutil
 
 import bundle_runs
@@ -15,6 +16,7 @@ from bundle_runs import REPOSITORY
 from monai.bundle import ConfigParser, ckpt_export, load, verify_net_in_out
 from test_cells import frame
 
+from monai_unet import __version__
 from monai_unet.errors import cause_under_monai
 from monai_unet.networks import OriginalUNet
 
@@ -43,6 +45,11 @@ OF_A_TENSOR = {
     "value_range",
     "is_patch_data",
     "channel_def",
+}
+DATA = {
+    f"{name}{suffix}": folder
+    for name, folder in (("isbi", "isbi2012"), ("dic_hela", "dic_hela"), ("phc_u373", "phc_u373"))
+    for suffix in ("", "_compact")
 }
 SECTIONS = ("Data", "Performance", "Commands", "Limits and intended use", "Licence")
 LARGEST = 25_000_000  # bytes: larger files have to be named in large_files.yml
@@ -89,6 +96,31 @@ def test_the_metadata_has_the_required_keys(metadata):
     for tensor in (tensors["inputs"]["image"], tensors["outputs"]["pred"]):
         assert set(tensor) >= OF_A_TENSOR
         assert len(tensor["channel_def"]) == tensor["num_channels"]
+
+
+def test_the_package_itself_is_among_the_required_ones(metadata):
+    assert metadata["required_packages_version"]["monai-unet"] == __version__
+
+
+def test_scores_are_those_of_a_page_of_the_benchmarks(bundle, metadata):
+    if not (bundle / "models" / "model.pt").is_file():
+        assert "eval_metrics" not in metadata
+        return
+    (page,) = re.findall(r"benchmarks/results/\S+\.md", metadata["eval_data"])
+    measured = re.findall(r"\d+\.\d+", (REPOSITORY / page).read_text(encoding="utf-8"))
+    assert set(metadata["eval_metrics"].values()) <= set(map(float, measured))
+
+
+def test_the_terms_of_data_and_weights_are_said(bundle, metadata):
+    terms = bundle / "docs" / "data_license.txt"
+    if bundle.name == "denoise":  # its data is made by the project
+        assert not terms.exists()
+        return
+    (data,) = re.findall(
+        r"\| Terms \| (.+) \|", (REPOSITORY / "datasets" / DATA[bundle.name] / "README.md").read_text()
+    )
+    assert data in " ".join(terms.read_text(encoding="utf-8").split())
+    assert ("license" in metadata) == (bundle / "models" / "model.pt").is_file()
 
 
 def test_the_version_is_in_the_changelog(metadata):
