@@ -9,6 +9,11 @@ from typing import Any, NoReturn
 from monai_unet.errors import FAILED
 
 
+def say(line: str) -> None:
+    """Say what a command does, before it is silent for seconds: at once, also where the output goes to a file."""
+    print(line, flush=True)
+
+
 class Parser(argparse.ArgumentParser):
     """Takes an option with "-" or "_", as MONAI's commands do, and no abbreviations: they would hide a wrong name."""
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from monai_unet.export.bioimageio.options import PackageOptions
 from monai_unet.export.compare import Difference, check, compare_networks, real_input
 from monai_unet.io.atomic import written_aside
 from monai_unet.networks import naming
@@ -24,6 +25,8 @@ def export(
     out: str | os.PathLike[str],
     image: str | os.PathLike[str] | None = None,
     overrides: Mapping[str, Any] | None = None,
+    package: PackageOptions | None = None,
+    say: Callable[[str], object] = lambda step: None,
 ) -> list[Difference]:
     """Write a bundle's network for other programs.
 
@@ -34,6 +37,8 @@ def export(
         image: a real image to compare on too; without one, random input alone. In a BioImage.IO package its middle is
             the test input and the cover: give one that may be published.
         overrides: names of the bundle's `inference.json` with other values.
+        package: of a BioImage.IO package.
+        say: called with each step, a few words, before it is taken.
 
     Returns:
         The differences between the file, loaded again, and the network.
@@ -58,7 +63,12 @@ def export(
     if is_exported(Path(bundle)):
         raise ValueError(f"{bundle} is exported already; give the bundle that it was made of")
     check_overrides(overrides or {}, bundle, "export", (*OF_A_MODEL, "rotations"))
+    if package is None:
+        package = PackageOptions()
+    elif kind != "bioimageio":
+        raise ValueError(f"blocks, pixel size and maintainers are of a BioImage.IO package, not of {kind}")
     bundle, changes = str(bundle_folder(bundle).resolve()), json.dumps(dict(overrides or {}), sort_keys=True)
+    say(f"loading {bundle}")
     model = load_model(bundle, changes)
     real = None if image is None else real_input(image, model)
     with naming(out), written_aside(out) as temporary:
@@ -66,9 +76,10 @@ def export(
             from monai_unet.export.bioimageio.check import check_package
             from monai_unet.export.bioimageio.write import write_bioimageio
 
-            write_bioimageio(model, bundle, changes, temporary, real)
-            differences = check_package(model, temporary, real)
+            write_bioimageio(model, bundle, changes, temporary, real, package, say)
+            differences = check_package(model, temporary, real, package.blocks, say)
         else:
+            say(f"writing {kind}")
             if kind == "onnx":
                 from monai_unet.export.onnx import write_onnx
 
@@ -77,6 +88,7 @@ def export(
                 from monai_unet.export.torchscript import write_torchscript
 
                 write_torchscript(model, temporary)
+            say("comparing it with the network")
             differences = compare_networks(model, model.network, load_exported(temporary).network, real)
         check(differences)
     return differences

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,46 +15,57 @@ from monai_unet.inferers import OverlapTileInferer
 from monai_unet.prediction.model import Model
 from monai_unet.transforms.restoration import Restoration
 
+WEIGHTS = ("pytorch_state_dict", "torchscript", "onnx")
 
-def check_package(model: Model, path: Path, image: torch.Tensor | None) -> list[Difference]:
+
+def check_package(
+    model: Model, path: Path, image: torch.Tensor | None, blocks: bool, say: Callable[[str], object]
+) -> list[Difference]:
     """Test a package as `bioimageio test` does, and predict with it as a user of bioimageio.core would.
 
     Args:
         model: what the package was made of.
         path: the package.
         image: (1, C, *size), grey values, to predict too.
+        blocks: whether it is a package for blocks.
+        say: called with each step, a few words, before it is taken.
 
     Returns:
-        Differences to the overlap-tile prediction, for each weights and image: of an image of odd size as a whole and
-        in blocks after mirroring it to the lattice.
+        Differences to the overlap-tile prediction, for each weights and image: of an image of odd size, and of one
+        smaller than the margin, as a whole; of a package for blocks also in blocks, after mirroring to the lattice.
 
     Raises:
         ValueError: when the test fails; with what it found.
     """
+    say("testing the package as `bioimageio test` does")
     summary = test_package(path)
     if summary.status != "passed":
         raise ValueError(f"the package does not pass the test of bioimageio.core: {summary.format()}")
     # odd sides, off the lattice, large enough for several blocks
     stride = model.geometry.stride
     odd = [2 * model.geometry.margin + (5 + axis) * stride + 1 + 6 * axis for axis in range(model.spatial_dims)]
-    images = [("random", noise([1, model.in_channels, *odd], model, torch.Generator().manual_seed(1)))]
+    small = [stride // 2 + 1 + 2 * axis for axis in range(model.spatial_dims)]
+    seeded = torch.Generator().manual_seed(1)
+    images = [("random", noise([1, model.in_channels, *sizes], model, seeded)) for sizes in (odd, small)]
     if image is not None:
         box = [slice(None), slice(None)] + [slice(0, n - 1 + n % 2) for n in image.shape[2:]]
         images.append(("real image", image[tuple(box)]))
     found = []
     for what, grey in images:
+        say(f"predicting an image of {' x '.join(map(str, grey.shape[2:]))} pixels ({what}) with bioimageio.core")
         inferer = OverlapTileInferer(
             spatial_dims=model.spatial_dims,
             geometry=model.geometry,
             rotations=model.rotations,
             grey_values=model.restores,
         )
-        for in_blocks, how in ((False, "whole"), (True, "in blocks")):
+        several = blocks and min(grey.shape[2:]) > model.geometry.margin  # for a small image there is one block only
+        for in_blocks, how in ((False, "whole"), (True, "in blocks"))[: 1 + several]:
             measured = torch.from_numpy(_padded(path, grey, in_blocks))
             normalised = model.normalised(grey, measured)
             with torch.inference_mode():
                 expected = compared(model, inferer(normalised, model.network))
-            for weights in ("torchscript", "pytorch_state_dict"):
+            for weights in WEIGHTS:
                 output = predict_with_core(path, grey, weights, in_blocks)
                 if isinstance(model.decoding, Restoration):
                     output = torch.stack([model.decoding.normalised(each) for each in output])
@@ -75,7 +87,7 @@ def predict_with_core(path: Path, grey: torch.Tensor, weights: str, in_blocks: b
     Args:
         path: the package.
         grey: (1, C, *size), grey values.
-        weights: "torchscript" or "pytorch_state_dict".
+        weights: one of `WEIGHTS`.
         in_blocks: in blocks, the image mirrored to the lattice first, as the package's documentation says; else the
             image as it is, as a whole.
     """

@@ -1,20 +1,19 @@
-"""The description of a BioImage.IO package, as `bioimageio.spec` 0.5 has it: tensors, sizes, normalisation, weights.
-
-Sizes and halo come from the network's geometry.
-"""
+"""The description of a BioImage.IO package, as `bioimageio.spec` 0.5 has it: tensors, sizes, normalisation, weights."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from monai_unet.export.blockwise import BlockwiseUNet
+from monai_unet.export.bioimageio.options import PackageOptions, parse_pixel_size
+from monai_unet.export.onnx import OPSET
+from monai_unet.export.packaged import PackagedUNet
 from monai_unet.io import channel_names
 from monai_unet.prediction.load import bundle_metadata, bundle_parser
 from monai_unet.prediction.model import Model
@@ -23,7 +22,17 @@ from monai_unet.transforms.restoration import Restoration
 _EPS = 1e-12  # grey values; it is added to a deviation, which must not be seen
 
 
-def describe(model: Model, wrapped: BlockwiseUNet, bundle: str, overrides: str, folder: Path) -> Any:
+def check_sources(model: Model, bundle: str, options: PackageOptions) -> None:
+    """Raise ValueError where something that people wrote, in the metadata or as an option, cannot be described."""
+    metadata = bundle_metadata(bundle)
+    _pixel(model, metadata, options)
+    _cited(metadata)
+    _maintainers(options.maintainers)
+
+
+def describe(
+    model: Model, wrapped: PackagedUNet, bundle: str, overrides: str, folder: Path, options: PackageOptions
+) -> Any:
     """The description, as `bioimageio.spec` has it.
 
     Args:
@@ -32,13 +41,21 @@ def describe(model: Model, wrapped: BlockwiseUNet, bundle: str, overrides: str, 
         bundle: its folder; its `metadata.json` is the source of name, description, authors and references.
         overrides: JSON, with which the model was loaded.
         folder: where the files of the package lie.
+        options: what does not follow from the bundle.
+
+    Raises:
+        ValueError: when the metadata or the options cannot be put into a description.
     """
     from bioimageio.spec.common import FileDescr
     from bioimageio.spec.model import v0_5
 
     metadata = bundle_metadata(bundle)
     letters = "zyx"[3 - model.spatial_dims :]
-    size = v0_5.ParameterizedSize(min=2 * wrapped.halo + wrapped.stride, step=wrapped.stride)
+    size = v0_5.ParameterizedSize(min=wrapped.least, step=wrapped.step)
+    scales, unit = _pixel(model, metadata, options)
+    space: list[dict[str, Any]] = [
+        {"id": v0_5.AxisId(letter), "scale": scale, "unit": unit} for letter, scale in zip(letters, scales, strict=True)
+    ]
     batch = v0_5.BatchAxis()
     names: list[str] = [v0_5.Identifier(_identifier(name)) for name in channel_names(model.channels)]
     inputs = v0_5.InputTensorDescr(
@@ -47,7 +64,7 @@ def describe(model: Model, wrapped: BlockwiseUNet, bundle: str, overrides: str, 
         axes=[
             batch,
             v0_5.ChannelAxis(channel_names=names),
-            *(v0_5.SpaceInputAxis(id=v0_5.AxisId(letter), size=size, concatenable=True) for letter in letters),
+            *(v0_5.SpaceInputAxis(**axis, size=size, concatenable=options.blocks) for axis in space),
         ],
         data=v0_5.IntervalOrRatioDataDescr(type="float32", range=model.value_range or (None, None)),
         test_tensor=FileDescr(source=folder / "test_input.npy"),
@@ -64,11 +81,11 @@ def describe(model: Model, wrapped: BlockwiseUNet, bundle: str, overrides: str, 
             v0_5.ChannelAxis(channel_names=classes),
             *(
                 v0_5.SpaceOutputAxisWithHalo(
-                    id=v0_5.AxisId(letter),
+                    **axis,
                     halo=wrapped.halo,
-                    size=v0_5.SizeReference(tensor_id=v0_5.TensorId("image"), axis_id=v0_5.AxisId(letter)),
+                    size=v0_5.SizeReference(tensor_id=v0_5.TensorId("image"), axis_id=axis["id"]),
                 )
-                for letter in letters
+                for axis in space
             ),
         ],
         data=v0_5.IntervalOrRatioDataDescr(type="float32", range=(None, None) if model.restores else (0.0, 1.0)),
@@ -81,7 +98,7 @@ def describe(model: Model, wrapped: BlockwiseUNet, bundle: str, overrides: str, 
             source=folder / "weights.pt",
             architecture=v0_5.ArchitectureFromFileDescr(
                 source=folder / "architecture.py",
-                callable=v0_5.Identifier("blockwise_unet"),
+                callable=v0_5.Identifier("blockwise_unet" if options.blocks else "whole_unet"),
                 kwargs={
                     "rotations": model.rotations,
                     "grey_values": model.restores,
@@ -93,14 +110,16 @@ def describe(model: Model, wrapped: BlockwiseUNet, bundle: str, overrides: str, 
         torchscript=v0_5.TorchscriptWeightsDescr(
             source=folder / "weights.ts", pytorch_version=torch_version, parent="pytorch_state_dict"
         ),
+        onnx=v0_5.OnnxWeightsDescr(source=folder / "weights.onnx", opset_version=OPSET, parent="pytorch_state_dict"),
     )
     return v0_5.ModelDescr(
         name=_plain(metadata.get("name", Path(bundle).name)),
         description=metadata.get("description", ""),
         version=v0_5.Version(metadata.get("version", "0.1.0")),
-        authors=[v0_5.Author(name=metadata.get("authors", "the monai-unet developers").replace("/", " "))],
-        cite=[_cite(text) for text in metadata.get("references", [])],
-        license=FileDescr(source=folder / "LICENSE"),
+        authors=_authors(metadata.get("authors", "the monai-unet developers")),
+        maintainers=_maintainers(options.maintainers),
+        cite=_cited(metadata),
+        license=_licence(metadata.get("license")) or FileDescr(source=folder / "LICENSE"),
         documentation=FileDescr(source=folder / "README.md"),
         covers=[FileDescr(source=folder / "cover.png")],
         tags=[
@@ -115,6 +134,50 @@ def describe(model: Model, wrapped: BlockwiseUNet, bundle: str, overrides: str, 
         outputs=[outputs],
         weights=weights,
     )
+
+
+def _authors(text: str) -> list[Any]:
+    """Of the metadata's "A. One, B. Two and C. Three"."""
+    from bioimageio.spec.model import v0_5
+
+    if text == "yours to fill in":  # as `monai-unet new` leaves it
+        return []
+    names = re.split(r"\s*[,;]\s*(?:and\s+)?|\s+and\s+", text.replace("/", " "))
+    return [v0_5.Author(name=name) for name in names if name]
+
+
+def _maintainers(users: Sequence[str]) -> list[Any]:
+    """Users of GitHub; `bioimageio.spec` asks GitHub whether it knows them."""
+    from bioimageio.spec.model import v0_5
+
+    found = []
+    for user in users:
+        try:
+            found.append(v0_5.Maintainer(github_user=user))
+        except Exception as error:  # of pydantic, or of httpx where there is no network
+            why = str(error.errors()[0]["msg"]) if hasattr(error, "errors") else str(error)
+            raise ValueError(f"--maintainer {user}: {why}; the package's format wants a user of GitHub") from error
+    return found
+
+
+def _licence(name: str | None) -> Any:
+    """The licence by its SPDX name; None when it has none."""
+    from bioimageio.spec.model import v0_5
+
+    try:
+        return v0_5.LicenseId(name) if name else None
+    except ValueError:
+        return None
+
+
+def _pixel(model: Model, metadata: Mapping[str, Any], options: PackageOptions) -> tuple[tuple[float, ...], str | None]:
+    """Sizes and unit; 1 without a unit where it is not known."""
+    text = options.pixel_size or metadata.get("pixel_size")
+    return parse_pixel_size(text, model.spatial_dims) if text else ((1.0,) * model.spatial_dims, None)
+
+
+def _cited(metadata: Mapping[str, Any]) -> list[Any]:
+    return [_cite(text) for text in metadata.get("references", [])]
 
 
 def _cite(text: str) -> Any:
@@ -191,7 +254,7 @@ def output_id(model: Model) -> str:
 
 def _plain(name: str) -> str:
     """A name of the letters that the specification allows, 5 to 64 of them."""
-    return re.sub(r"[^A-Za-z0-9_+\- ()]", " ", name)[:64].strip().ljust(5, "-")
+    return " ".join(re.sub(r"[^A-Za-z0-9_+\- ()]", " ", name).split())[:64].strip().ljust(5, "-")
 
 
 def _identifier(name: str) -> str:

@@ -11,8 +11,9 @@ import torch
 
 from monai_unet import __version__
 from monai_unet.export.bioimageio.description import output_id
-from monai_unet.export.blockwise import BlockwiseUNet
 from monai_unet.export.compare import GREY_VALUE, PROBABILITY
+from monai_unet.export.packaged import PackagedUNet
+from monai_unet.export.whole import WholeUNet
 from monai_unet.io import Exposure, channel_names
 from monai_unet.prediction.load import bundle_metadata
 from monai_unet.prediction.model import Model
@@ -30,10 +31,32 @@ _README = """# {name}
 Input ({channels}): grey values{limits}, as they are; the normalisation,
 {normalisation}, is part of the package.{measured} Output: {output}, one channel each.
 
-The network's context is {margin} pixels a side, and its lattice has a step of {stride} pixels. With the declared halo
-of {halo} pixels, blocks on the lattice are predicted exactly as they are in the whole image. bioimageio.core takes
-arrays whose sides are multiples of {stride}, {least} or more; mirror another one at its far borders, and cut the
-prediction back:
+{usage}
+
+## Validation
+
+When the package was made (monai-unet {version}), its prediction by bioimageio.core was compared with the overlap-tile
+prediction of the network on images of odd size, {compared}: they agree to 1e-4 in {of}.
+"""
+
+_WHOLE = """An image of any size is predicted as a whole, and mirrored at its borders by the network itself:
+
+```bash
+bioimageio predict PACKAGE.zip --inputs IMAGE.tif --outputs PROBABILITY.tif
+```
+
+```python
+sample = bioimageio.core.predict(model="PACKAGE.zip", inputs={{"image": image}})
+```
+
+In blocks (`--blockwise`) there would be seams, so it is refused. The network tells a whole image by one mirrored pixel
+on each side, the declared halo, which bioimageio.core adds and cuts off again. For images that are too large for that,
+`monai-unet predict` reads and writes tile by tile; `monai-unet export --blocks` makes a package for blocks."""
+
+_BLOCKS = """The network's context is {margin} pixels a side, and its lattice has a step of {stride} pixels. With the
+declared halo of {halo} pixels, blocks on the lattice are predicted exactly as they are in the whole image.
+bioimageio.core takes arrays whose sides are multiples of {stride}, {least} or more; mirror another one at its far
+borders, and cut the prediction back:
 
 ```python
 sides = [max({least}, -(-(n + {halo}) // {stride}) * {stride}) for n in image.shape[2:]]
@@ -44,21 +67,16 @@ sample = bioimageio.core.predict(model="PACKAGE.zip", inputs=inputs, blocksize_p
 ```
 
 A `Tensor` with named axes is not checked for its size: as a whole it is predicted exactly, in blocks the last ones lie
-off the lattice, and there is a seam before them.
+off the lattice, and there is a seam before them."""
 
-## Validation
-
-When the package was made (monai-unet {version}), its prediction by bioimageio.core was compared with the overlap-tile
-prediction of the network on images of odd size, whole and in blocks: they agree to 1e-4 in {of}.
-"""
-
-_MEASURED = """ Pixels that are mirrored to an image are
-measured too (as below, and those of the halo where it is predicted as a whole), which shifts its numbers a little."""
+_MEASURED = """ Pixels that are mirrored to an image,
+those of the halo included, are measured too, which shifts its numbers a little."""
 
 
-def readme(model: Model, wrapped: BlockwiseUNet, bundle: str) -> str:
+def readme(model: Model, wrapped: PackagedUNet, bundle: str) -> str:
     """The documentation: what is in the bundle's model card, and how the package is used."""
     metadata = bundle_metadata(bundle)
+    whole = isinstance(wrapped, WholeUNet)
     card = Path(bundle) / "docs" / "README.md"
     # the sections of the model card, without its title and the commands, which are for the bundle
     parts = re.split(r"(?m)^## ", card.read_text(encoding="utf-8"))[1:] if card.is_file() else []
@@ -73,12 +91,15 @@ def readme(model: Model, wrapped: BlockwiseUNet, bundle: str) -> str:
         channels=", ".join(channel_names(model.channels)),
         output=f"{'grey values of' if model.restores else 'the probability of'} "
         + " and ".join(model.decoding.channel_names),
-        id=output_id(model),
+        usage=(_WHOLE if whole else _BLOCKS).format(
+            id=output_id(model),
+            margin=wrapped.margin,
+            halo=wrapped.halo,
+            stride=wrapped.stride,
+            least=wrapped.least,
+        ),
+        compared="as a whole" if whole else "whole and in blocks",
         of=GREY_VALUE if model.restores else PROBABILITY,
-        margin=wrapped.margin,
-        halo=wrapped.halo,
-        stride=wrapped.stride,
-        least=2 * wrapped.halo + wrapped.stride,
         version=__version__,
     )
 
