@@ -15,6 +15,7 @@ from typing import Any
 
 from monai.bundle import ConfigComponent, ConfigWorkflow, ReferenceResolver
 
+from monai_unet.command import command_line  # noqa: F401 - a page of a bundle names it
 from monai_unet.errors import OF_THE_USER, cause_under_monai, end_with_the_cause, in_one_line
 from monai_unet.knobs import Knob, knobs, nearest
 

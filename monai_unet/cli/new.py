@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from monai_unet.cli.options import knob_type
+from monai_unet.cli.options import knob_type, say
 
 _LIKE = "dic_hela_compact"
 
@@ -81,6 +81,7 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
 
 
 def _new(args: argparse.Namespace) -> None:
+    say(f"looking through {args.dataset_dir}")
     from monai_unet.recipes.card import settings_text
     from monai_unet.recipes.create import new_bundle
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from monai_unet.cli.options import knob_type, overrides_of
+from monai_unet.cli.options import knob_type, overrides_of, say
 from monai_unet.errors import INTERRUPTED
 
 
@@ -62,6 +62,7 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
 
 
 def _predict(args: argparse.Namespace) -> None:
+    say(f"predicting {args.image} with {args.bundle}")
     from monai_unet.io.zarr_store import label_path
     from monai_unet.prediction.out_of_core import predict
 

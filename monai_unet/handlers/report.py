@@ -270,7 +270,8 @@ class SaveReport:
         return class_palette(self._names(num_classes), self.colours)
 
     def _facts(self) -> dict[str, object]:
-        facts = {"number of sections": len(self._sections), **self.facts}
+        known = {name: fact for name, fact in self.facts.items() if fact != ""}
+        facts = {"number of sections": len(self._sections), **known}
         if self._shows_cells():
             facts["objects in pictures"] = self._how_objects_are_made()
         versions = f"monai-unet {__version__}, MONAI {monai.__version__}, PyTorch {torch.__version__}"

@@ -14,6 +14,7 @@ from monai.bundle import ConfigParser
 from monai.transforms import Compose
 
 from monai_unet import busy
+from monai_unet.command import command_line
 from monai_unet.data.cached_sections import CachedSections
 from monai_unet.data.labelled_files import num_sections
 from monai_unet.io import written_aside
@@ -214,7 +215,8 @@ def write(
     with written_aside(place / "montage.png") as temporary:
         temporary.write_bytes(png(montage(rows)))
     with written_aside(place / "index.html") as temporary:
-        page = montage_page(f"{folder.resolve().name}: what training will see", hints, rows, times, note)
+        facts = {"bundle": str(folder.resolve()), "command": command_line()}
+        page = montage_page(f"{folder.resolve().name}: what training will see", hints, rows, times, note, facts)
         temporary.write_text(page, encoding="utf-8")
     return place
 
@@ -296,6 +298,7 @@ def try_bundle(folder: Path, labelled: Sequence[bool] = (), say: Any = print) ->
         labelled: as in `prepare`.
         say: takes a line.
     """
+    say(f"preparing sections for a page of pictures, {folder / 'docs' / 'trial' / 'index.html'} ...")
     prepared = prepare(folder, labelled)
     rows = rows_of(prepared)
     hints, look = HINTS, LOOK
@@ -304,6 +307,7 @@ def try_bundle(folder: Path, labelled: Sequence[bool] = (), say: Any = print) ->
         look = trial_restored.LOOK if prepared.has_target else trial_restored.LOOK_AT_TILES
     place = write(folder, rows, hints=hints)
     say(f"look at {place / 'montage.png'} or {place / 'index.html'}:\n  {look}")
+    say("measuring how long the training will take here ...")
     paces, where = pace(folder, prepared)
     table = lines_of(paces)
     write(folder, rows, table, f"On {where}; {MEASURED}: {ASSUMED}.", hints)

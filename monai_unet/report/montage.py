@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,7 +65,12 @@ def montage(rows: Sequence[MontageRow]) -> np.ndarray:
 
 
 def montage_page(
-    title: str, hints: Sequence[str], rows: Sequence[MontageRow], times: Sequence[Sequence[str]] = (), note: str = ""
+    title: str,
+    hints: Sequence[str],
+    rows: Sequence[MontageRow],
+    times: Sequence[Sequence[str]] = (),
+    note: str = "",
+    facts: Mapping[str, str] | None = None,
 ) -> str:
     """The HTML of the montage.
 
@@ -75,12 +80,14 @@ def montage_page(
         rows: the pictures, inlined.
         times: a table, its head first; no table when empty.
         note: under the table.
+        facts: what is shown, by name; empty ones are left out.
     """
     panels = [
         (row.title, [Panel(tile.caption, f"{row.title}: {tile.caption}", png(tile.picture)) for tile in row.tiles])
         for row in rows
     ]
-    values = {"title": title, "hints": hints, "rows": panels, "times": times, "note": note}
+    values: dict[str, Any] = {"title": title, "hints": hints, "rows": panels, "times": times, "note": note}
+    values["facts"] = {name: fact for name, fact in (facts or {}).items() if fact}
     return fill("montage.html", values)
 
 
