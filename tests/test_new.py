@@ -166,7 +166,7 @@ def test_all_problems_are_told_and_nothing_is_written(cells, capsys):
     (cells / "images" / "f2.tif").write_bytes(b"nonsense")
     assert main(["new", "mine", "--dataset_dir", str(cells)]) == 2
     out, err = capsys.readouterr()
-    assert out == ""
+    assert out == f"looking through {cells}\n"
     assert "2 problems; nothing was written" in err
     assert "f1.tif has no partner" in err
     assert "f2.tif cannot be read as an image" in err
