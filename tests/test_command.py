@@ -10,6 +10,10 @@ from monai_unet.command import command_line
         ([r"monai-unet.exe", "bundles"], "monai-unet bundles"),
         (["/x/monai/bundle/__main__.py", "run", "evaluating"], "python -m monai.bundle run evaluating"),
         (["/x/monai_unet/cli/__main__.py", "predict", "a.tif"], "python -m monai_unet.cli predict a.tif"),
+        (
+            ["/x/monai/bundle/__main__.py", "run", "--config_file", "['a.json','b.json']"],
+            """python -m monai.bundle run --config_file "['a.json','b.json']\"""",
+        ),
         (["/x/pytest/__main__.py", "tests"], ""),
         ([""], ""),
     ],

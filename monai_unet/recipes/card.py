@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import shlex
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
+from monai_unet.command import quoted
 from monai_unet.io import channel_names
 from monai_unet.recipes.settings import NOT_GIVEN, Setting, in_words
 from monai_unet.recipes.survey import Survey
@@ -100,11 +100,10 @@ def commands(bundle: Path) -> dict[str, str]:
     root = bundle.resolve()
     run = "python -m monai.bundle run"
     both = str([str(root / "train.json"), str(root / "evaluate.json")])
-    both = shlex.quote(both) if set(both) & set('"$`\\!') else f'"{both}"'
     return {
-        "train": f"{run} training --config_file {shlex.quote(str(root / 'train.json'))}",
-        "evaluate": f"{run} evaluating --config_file {both}",
-        "predict": f"{run} inference --config_file {shlex.quote(str(root / 'inference.json'))}",
+        "train": f"{run} training --config_file {quoted(str(root / 'train.json'))}",
+        "evaluate": f"{run} evaluating --config_file {quoted(both)}",
+        "predict": f"{run} inference --config_file {quoted(str(root / 'inference.json'))}",
     }
 
 
