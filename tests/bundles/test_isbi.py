@@ -288,11 +288,6 @@ def test_nan_in_an_image_stops_inference_by_name_and_leaves_no_output(trained, t
     assert not list((tmp_path / "out").glob("*.tif"))
 
 
-def test_the_links_at_the_bundles_root_lead_to_its_configs():
-    for name in ("train.json", "evaluate.json", "inference.json", "metadata.json", "logging.conf"):
-        assert (BUNDLE / name).resolve() == (BUNDLE / "configs" / name).resolve()
-
-
 @pytest.mark.parametrize(("kind", "name"), [("train", "train"), ("infer", "inference")])
 def test_monai_finds_every_property_that_it_wants(sections, trained, tmp_path, kind, name):
     arguments = {"dataset_dir": str(sections), "ckpt_dir": str(trained), "output_dir": str(tmp_path), **SMALL}

@@ -17,6 +17,7 @@ def test_what_the_recipe_writes_is_what_is_committed(name):
     for config, content in compose(shipped(name)).items():
         for folder in (BUNDLES / name, BUNDLES / name / "configs"):
             assert (folder / f"{config}.json").read_text(encoding="utf-8") == dumps(content), config
+    assert (BUNDLES / name / "logging.conf").read_bytes() == (BUNDLES / name / "configs" / "logging.conf").read_bytes()
 
 
 def test_no_file_of_a_bundle_is_a_link_which_windows_would_check_out_as_a_text():
