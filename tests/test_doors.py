@@ -48,7 +48,7 @@ class Case(tuple):
 @pytest.fixture(scope="module", params=list(SETTINGS))
 def case(request, tmp_path_factory):
     """(bundle, folder): two sections, their labels, and an untrained network whose probabilities go both ways."""
-    pytest.importorskip("zarr", reason="needs the extra `large`")
+    pytest.importorskip("zarr", reason="needs zarr and dask")
     bundle, folder = REPOSITORY / "bundles" / BUNDLES.get(request.param, "dic_hela"), tmp_path_factory.mktemp("doors")
     rng = np.random.default_rng(0)
     for part in ("images", "labels"):

@@ -47,7 +47,7 @@ PICKLE = {"id": "pickle", "protocol": 5}
     ],
 )
 def test_a_zarr_of_pickled_chunks_is_refused_and_runs_no_code(tmp_path, dtype, compressor, filters):
-    pytest.importorskip("zarr", reason="zarr, of the extra `large`, is not installed")
+    pytest.importorskip("zarr", reason="zarr is not installed")
     array = tmp_path / "a.zarr"
     array.mkdir()
     (array / ".zarray").write_text(

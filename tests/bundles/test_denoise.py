@@ -71,8 +71,8 @@ def test_the_report_has_the_scores_of_the_input(data, trained, tmp_path):
 @pytest.fixture(scope="module")
 def predicted(data, trained, tmp_path_factory):
     """Predict out of core in small tiles."""
-    pytest.importorskip("zarr", reason="needs the extra `large`")
-    pytest.importorskip("distributed", reason="needs the extra `large`")
+    pytest.importorskip("zarr", reason="needs zarr and dask")
+    pytest.importorskip("distributed", reason="needs zarr and dask")
     from monai_unet.prediction.out_of_core import predict
 
     def run(**kwargs):

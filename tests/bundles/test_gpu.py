@@ -61,7 +61,7 @@ def test_the_shipped_weights_give_what_they_give_on_a_cpu(image):
 
 def test_predicting_a_file_gives_what_the_inferer_gives_and_a_region_is_its_part(folder, image, tmp_path):
     for package in ("zarr", "distributed"):
-        pytest.importorskip(package, reason="needs the extra `large`")
+        pytest.importorskip(package, reason="needs zarr and dask")
     file, given = folder / "train-volume.tif", {"device": DEVICE, "progress": False}
     whole, part = tmp_path / "whole.tif", tmp_path / "part.tif"
     predict(file, whole, COMPACT, {"tile": 96}, **given)

@@ -175,7 +175,7 @@ def test_dicom_is_predicted_like_the_same_image_in_another_file(trained, tmp_pat
 
 @pytest.mark.parametrize("normalisation", [{}, {"image_mean": 90, "image_std": 30}])
 def test_predicting_out_of_core_gives_what_inference_gives(trained, inputs, tmp_path, normalisation):
-    pytest.importorskip("zarr", reason="needs the extra `large`")
+    pytest.importorskip("zarr", reason="needs zarr and dask")
     from monai_unet.io.sources import open_source
 
     out = tmp_path / "out.ome.tif"

@@ -17,7 +17,7 @@ TEXT = (DOCS / "restoration.md").read_text(encoding="utf-8")
 @pytest.fixture(scope="module")
 def followed(tmp_path_factory):
     """The tree that the page shows, after all its commands."""
-    pytest.importorskip("zarr", reason="the page ends with a large image, which needs the extra `large`")
+    pytest.importorskip("zarr", reason="the page ends with a large image, which needs zarr and dask")
     folder = tmp_path_factory.mktemp("restoration")
     clean, _ = synthetic_sections(4, 96, 0)
     noisy = add_gaussian_noise(clean, 25, 0)

@@ -38,7 +38,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def followed(folder):
-    pytest.importorskip("zarr", reason="the page ends with a large image, which needs the extra `large`")
+    pytest.importorskip("zarr", reason="the page ends with a large image, which needs zarr and dask")
     follow(TEXT, folder, 120)
     return folder
 

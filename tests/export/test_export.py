@@ -56,7 +56,7 @@ def test_sizes_and_batch_are_open_and_a_size_that_does_not_fit_is_refused(export
 
 
 def test_predict_takes_the_file_in_place_of_the_bundle(exported, bundle, photograph, tmp_path):
-    pytest.importorskip("zarr", reason="needs the extra `large`")
+    pytest.importorskip("zarr", reason="needs zarr and dask")
     from monai_unet.prediction.out_of_core import INTERPRETER, predict
 
     tiles = {"memory": INTERPRETER + 1_500_000, "progress": False}

@@ -52,7 +52,7 @@ def test_the_file_knows_what_its_output_means(exported, restoring):
 
 
 def test_predict_takes_the_file_in_place_of_the_bundle(exported, restoring, photograph, tmp_path):
-    pytest.importorskip("zarr", reason="needs the extra `large`")
+    pytest.importorskip("zarr", reason="needs zarr and dask")
     from monai_unet.prediction.out_of_core import predict
 
     of_bundle = tifffile.imread(predict(photograph, tmp_path / "bundle.ome.tif", restoring, OVERRIDES, progress=False))

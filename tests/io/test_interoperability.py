@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-pytest.importorskip("zarr", reason="needs the extra `large`")
+pytest.importorskip("zarr", reason="needs zarr and dask")
 
 from monai_unet.io import open_source
 from monai_unet.io.convert import to_ome_tiff

@@ -223,7 +223,7 @@ def test_a_folder_of_dicom_files_is_one_image_wherever_it_is_named(tmp_path):
 
 
 def test_a_zarr_and_an_n5_in_a_folder_are_images(tmp_path):
-    zarr = pytest.importorskip("zarr", reason="needs the extra `large`")
+    zarr = pytest.importorskip("zarr", reason="needs zarr and dask")
     (tmp_path / "in").mkdir()
     write(tmp_path / "in" / "a.tif", STACK)
     zarr.create_array(tmp_path / "in" / "b.ome.zarr", data=STACK)

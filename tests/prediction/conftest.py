@@ -35,8 +35,8 @@ def stack(tmp_path_factory):
 @pytest.fixture(scope="module")
 def predicted(bundle):
     """Predict with the bundle in small tiles."""
-    pytest.importorskip("zarr", reason="needs the extra `large`")
-    pytest.importorskip("distributed", reason="needs the extra `large`")
+    pytest.importorskip("zarr", reason="needs zarr and dask")
+    pytest.importorskip("distributed", reason="needs zarr and dask")
     from monai_unet.prediction.out_of_core import INTERPRETER, predict
 
     def run(image, out, **kwargs):

@@ -3,8 +3,8 @@ import sys
 
 import pytest
 
-pytest.importorskip("zarr", reason="needs the extra `large`")
-distributed = pytest.importorskip("distributed", reason="needs the extra `large`")
+pytest.importorskip("zarr", reason="needs zarr and dask")
+distributed = pytest.importorskip("distributed", reason="needs zarr and dask")
 cluster = pytest.importorskip("monai_unet.prediction.cluster")
 
 

@@ -9,8 +9,8 @@ import pytest
 import tifffile
 import torch
 
-pytest.importorskip("zarr", reason="needs the extra `large`")
-pytest.importorskip("distributed", reason="needs the extra `large`")
+pytest.importorskip("zarr", reason="needs zarr and dask")
+pytest.importorskip("distributed", reason="needs zarr and dask")
 
 from monai_unet.inferers import OverlapTileInferer
 from monai_unet.io import Exposure

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-pytest.importorskip("zarr", reason="needs the extra `large`")
+pytest.importorskip("zarr", reason="needs zarr and dask")
 
 from monai_unet.io.zarr_store import create_or_open
 from monai_unet.prediction.instances import class_store, label_store

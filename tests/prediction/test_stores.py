@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import tifffile
 
-pytest.importorskip("zarr", reason="needs the extra `large`")
-pytest.importorskip("distributed", reason="needs the extra `large`")
+pytest.importorskip("zarr", reason="needs zarr and dask")
+pytest.importorskip("distributed", reason="needs zarr and dask")
 
 import zarr
 

@@ -74,8 +74,8 @@ def test_a_bundle_of_two_channels_trains_evaluates_and_predicts(two, tmp_path, t
 
 
 def test_two_channels_are_predicted_out_of_core_as_in_memory(two, tmp_path):
-    pytest.importorskip("zarr", reason="needs the extra `large`")
-    pytest.importorskip("distributed", reason="needs the extra `large`")
+    pytest.importorskip("zarr", reason="needs zarr and dask")
+    pytest.importorskip("distributed", reason="needs zarr and dask")
     from monai_unet.prediction.out_of_core import predict
 
     folder = new_restoration("mine", two, out=tmp_path / "mine").folder

@@ -247,7 +247,7 @@ def labelled_in_colour(folder, num_images=4, table=TABLE):
 
 @pytest.mark.slow
 def test_the_evaluation_of_a_bundle_has_the_same_scores(capsys, tmp_path):
-    pytest.importorskip("zarr", reason="needs the extra `large`")
+    pytest.importorskip("zarr", reason="needs zarr and dask")
     folder = labelled_in_colour(tmp_path / "drawn")
     bundle = new_bundle("drawn", folder, out=tmp_path / "bundle", colours=COLOURS).folder
     small = {"features": [4, 8], "device": "cpu", "validation": [2, 3]}

@@ -16,7 +16,7 @@ try:
 except ImportError:
     zarr = None
 
-needs_zarr = pytest.mark.skipif(zarr is None, reason="zarr is not installed (extra `large`)")
+needs_zarr = pytest.mark.skipif(zarr is None, reason="zarr is not installed; it is for Python 3.11 and later")
 
 
 @needs_zarr
@@ -159,8 +159,8 @@ def test_chunks_that_are_not_called_as_the_metadata_says_are_not_taken_for_blank
         open_source(path)
 
 
-def test_without_zarr_the_extra_is_named(tmp_path, monkeypatch):
+def test_without_zarr_the_package_is_named(tmp_path, monkeypatch):
     (tmp_path / "a.zarr").mkdir()
     monkeypatch.setitem(sys.modules, "zarr", None)
-    with pytest.raises(ImportError, match=r"a.zarr: needs the package zarr.*monai-unet\[large\]"):
+    with pytest.raises(ImportError, match=r"a.zarr: needs the package zarr 3, which is for Python 3.11"):
         open_source(tmp_path / "a.zarr")
