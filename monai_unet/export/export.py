@@ -11,7 +11,7 @@ from typing import Any
 from monai_unet.export.bioimageio.options import PackageOptions
 from monai_unet.export.compare import Difference, check, compare_networks, real_input
 from monai_unet.io.atomic import written_aside
-from monai_unet.networks import naming
+from monai_unet.networks import Ensemble, naming
 from monai_unet.prediction.exported import SUFFIXES, is_exported, load_exported
 from monai_unet.prediction.load import OF_A_MODEL, check_overrides, load_model
 from monai_unet.shipped import bundle_folder
@@ -70,6 +70,11 @@ def export(
     bundle, changes = str(bundle_folder(bundle).resolve()), json.dumps(dict(overrides or {}), sort_keys=True)
     say(f"loading {bundle}")
     model = load_model(bundle, changes)
+    if kind == "bioimageio" and isinstance(model.network, Ensemble):
+        raise ValueError(
+            f"{bundle} predicts by an ensemble of {len(model.network.members)} networks, and a BioImage.IO package "
+            "holds one: export a member, by --ckpt_path, or all of them as torchscript or onnx"
+        )
     real = None if image is None else real_input(image, model)
     with naming(out), written_aside(out) as temporary:
         if kind == "bioimageio":

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 
 from monai_unet.inferers.precision import without_tf32
-from monai_unet.inferers.softmax import softmax_of_pixels
+from monai_unet.softmax import logits_of, softmax_of_pixels
 
 VERSIONS = ((0, False), (1, False), (2, False), (3, False), (0, True), (1, True), (2, True), (3, True))
 """Quarter turns, and whether the image is mirrored after them: all eight ways to lay a square onto itself."""
@@ -61,7 +61,5 @@ def mean_over_rotations(
         part = rotated_back(logits if grey_values else softmax_of_pixels(logits), *version)
         total = part.clone() if total is None else total.add_(part)
     assert total is not None, "there is one version at least"
-    if grey_values:
-        return total / rotations
-    # the clamp is for a class that no version gives a chance: its logarithm has to stay finite
-    return (total / rotations).clamp_min_(torch.finfo(total.dtype).tiny).log_()
+    mean = total / rotations
+    return mean if grey_values else logits_of(mean)

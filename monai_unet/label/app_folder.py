@@ -99,6 +99,7 @@ def _copy(bundle: Path, copy: Path, configs: Mapping[str, dict[str, Any]], overr
     if weights.is_file():
         line = f"{copy.name}: weights as they are in {weights}; delete the file to begin with those of {bundle} again"
     elif start.is_file():
+        load_weights(network, start)  # of another network or an ensemble, they are refused before they are copied
         with written_aside(weights) as temporary:
             shutil.copyfile(start, temporary)
         if found_file(start).is_file():  # it counts for weights of these bytes only

@@ -34,11 +34,12 @@ def load_weights(network: nn.Module, path: str | Path, weights: Mapping[str, tor
                 f"{path} does not exist{where}: train first (python -m monai.bundle run training --config_file ...), "
                 "or say where the weights are (--ckpt_path or --bundle_root); isbi_compact comes with weights"
             )
-        weights = read_checkpoint(path)
-        weights = _unwrapped(weights)
+        weights = read_weights(path)
     expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
     found = {name: tuple(value.shape) for name, value in weights.items() if isinstance(value, torch.Tensor)}
     if found != expected:
+        if _holds_an_ensemble(found) and not _holds_an_ensemble(expected):
+            raise ValueError(f"{path} holds an ensemble, and a single network is wanted: give the weights of a member")
         different = [name for name in {**expected, **found} if found.get(name) != expected.get(name)]
         name = different[0]
         raise ValueError(
@@ -55,6 +56,23 @@ def load_weights(network: nn.Module, path: str | Path, weights: Mapping[str, tor
     network.load_state_dict(weights)
 
 
+def read_weights(path: str | Path, shapes_alone: bool = False) -> dict[str, Any]:
+    """The weights in a file by their names, under whatever name and prefix others write them, see `load_weights`.
+
+    Args:
+        path: of the file.
+        shapes_alone: leave out the numbers, which need not be read to know what the weights are of.
+
+    Raises:
+        ValueError: when the file is damaged or not a checkpoint.
+    """
+    return dict(_unwrapped(read_checkpoint(path, "meta" if shapes_alone else "cpu")))
+
+
+def _holds_an_ensemble(names: Mapping[str, Any]) -> bool:
+    return any(name.startswith("members.") for name in names)
+
+
 def _unwrapped(found: Mapping[str, Any]) -> Mapping[str, Any]:
     for name in _WRAPPERS:
         if isinstance(found.get(name), Mapping):
@@ -65,15 +83,19 @@ def _unwrapped(found: Mapping[str, Any]) -> Mapping[str, Any]:
     return found
 
 
-def read_checkpoint(path: str | Path) -> dict[str, Any]:
+def read_checkpoint(path: str | Path, device: str = "cpu") -> dict[str, Any]:
     """What a checkpoint holds, as data: it cannot run code.
+
+    Args:
+        path: of the file.
+        device: where tensors are put.
 
     Raises:
         ValueError: when the file is damaged or not a checkpoint.
     """
     try:
         # weights_only: a checkpoint is data and must not be able to run code
-        return torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location=device, weights_only=True)
     except Exception as error:  # torch has many: zip, pickle, key errors; all of them mean a damaged or foreign file
         # what they say is advice on how to read it nevertheless, and long
         raise ValueError(f"{path} cannot be read as a checkpoint: it is damaged, or not one") from error

@@ -11,7 +11,6 @@ import torch
 
 from monai_unet.inferers.precision import autocast, check_result, compute_dtype
 from monai_unet.inferers.rotations import mean_over_rotations
-from monai_unet.inferers.softmax import softmax_of_pixels
 from monai_unet.inferers.tiling import Span, crop_to_tile, read_mirrored, spans
 from monai_unet.io import Scale
 from monai_unet.io.sources import ImageSource, check_finite
@@ -20,6 +19,7 @@ from monai_unet.io.zarr_store import PredictionStore
 from monai_unet.malloc import give_freed_blocks_back
 from monai_unet.prediction.load import load_model
 from monai_unet.prediction.model import Model
+from monai_unet.softmax import softmax_of_pixels
 from monai_unet.to_device import to_device
 from monai_unet.transforms.check_image import check_range
 from monai_unet.transforms.restoration import Restoration

@@ -15,7 +15,7 @@ import torch
 from monai_unet.inferers.rotations import check_rotations
 from monai_unet.io import Exposure, fingerprint, parse_channels
 from monai_unet.knobs import knobs, nearest
-from monai_unet.networks import fold, load_weights
+from monai_unet.networks import fold, for_weights, load_weights
 from monai_unet.prediction.exported import is_exported, load_exported
 from monai_unet.prediction.model import Model
 from monai_unet.shipped import bundle_folder
@@ -53,8 +53,9 @@ def load_model(bundle: str, overrides: str = "{}", device: str = "cpu") -> Model
             raise ValueError(f"{bundle} carries its own settings: {', '.join(changes)} can be given for a bundle only")
         return load_exported(bundle, device)
     parser = bundle_parser(bundle, overrides, device)
-    network = parser.get_parsed_content("network_def")
-    weights = parser.get_parsed_content("ckpt_path")
+    member = parser.get_parsed_content("network_def")
+    weights, decoding = parser.get_parsed_content("ckpt_path"), parser.get_parsed_content("decoding")
+    network: Any = for_weights(member, weights, grey_values=isinstance(decoding, Restoration))
     load_weights(network, weights)
     # channels last is the faster layout for inference on a CPU, and for half precision on a GPU
     spatial_dims = parser.get_parsed_content("network_def::spatial_dims")
@@ -75,9 +76,8 @@ def load_model(bundle: str, overrides: str = "{}", device: str = "cpu") -> Model
         settings |= {"normalise": exposure.normalise, "percentiles": exposure.percentiles}
         del settings["image_mean"], settings["image_std"]  # which do nothing
     check_rotations(settings["rotations"])
-    decoding = parser.get_parsed_content("decoding")
     if isinstance(decoding, Restoration):  # what classes mean is in the settings of a store; grey values hang on these
-        settings |= {"target": [decoding.mean, decoding.std], "residual": network.residual}
+        settings |= {"target": [decoding.mean, decoding.std], "residual": member.residual}
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode() + fingerprint(weights).encode())
     tile = parser.get_parsed_content("tile")
     return Model(

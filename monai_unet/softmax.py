@@ -20,3 +20,14 @@ def softmax_of_pixels(logits: torch.Tensor) -> torch.Tensor:
     pixels = logits.flatten(2)
     filled = functional.pad(pixels, [0, -pixels.shape[-1] % _LANES])
     return filled.softmax(1)[..., : pixels.shape[-1]].reshape(logits.shape)
+
+
+def logits_of(probability: torch.Tensor) -> torch.Tensor:
+    """Logits whose softmax is a probability: its logarithm.
+
+    Args:
+        probability: (B, classes, *size), of sum 1 over the classes; a class without a chance keeps the least one.
+    """
+    return probability.clamp_min(
+        1.1754943508222875e-38
+    ).log()  # the least of single precision; TorchScript has no finfo

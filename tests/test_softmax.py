@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from monai_unet.inferers.softmax import softmax_of_pixels
+from monai_unet.softmax import softmax_of_pixels
 
 
 def logits(*shape):
