@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +188,17 @@ def _check_copies(root: Path) -> None:
                 f"{beside} and {path} are copies of one config, and they differ: copy the one you mean over the other, "
                 f"or remove {beside} and give {path} to the commands"
             )
+
+
+def names_read(config: Mapping[str, Any], starts: Sequence[str], names: Iterable[str]) -> list[str]:
+    """Those of the names, or places as "train::trainer", that the expressions at `starts` lead to."""
+    reached = _reached(config, starts)
+    places = {name: name.replace("#", "::") for name in names}
+    return [
+        name
+        for name, place in places.items()
+        if any(each == place or each.startswith(f"{place}::") for each in reached)
+    ]
 
 
 def _reached(config: Mapping[str, Any], starts: Sequence[str]) -> set[str]:

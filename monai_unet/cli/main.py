@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Sequence
 
 from monai_unet import __version__
-from monai_unet.cli import bundles, data, export, label, new, predict, score
+from monai_unet.cli import bundles, data, evaluate, export, label, new, predict, score, train
 from monai_unet.cli.options import Parser
 from monai_unet.errors import FAILED, INTERRUPTED, OF_THE_USER
 
@@ -34,8 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         print(f"monai-unet: error: {error}", file=sys.stderr)
         return FAILED
-    except KeyboardInterrupt:
-        print("monai-unet: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        print(f"monai-unet: {str(interrupt) or 'interrupted'}", file=sys.stderr)
         return INTERRUPTED
     return 0
 
@@ -53,6 +53,6 @@ def _parser() -> argparse.ArgumentParser:
     parser = Parser("monai-unet", description="The original U-Net as a MONAI pipeline.", parents=[common])
     parser.add_argument("--version", action="version", version=f"monai-unet {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (bundles, data, predict, score, export, label, new):
+    for command in (data, bundles, new, train, evaluate, predict, score, export, label):
         command.add(commands, common)
     return parser

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from monai_unet.errors import FAILED
@@ -33,15 +34,15 @@ class Parser(argparse.ArgumentParser):
         self.exit(FAILED, f"monai-unet: error: {message.removeprefix('argument ')}{more}\n")
 
 
-def overrides_of(others: Sequence[str]) -> dict[str, object]:
-    """`--name value` pairs for the bundle's config; a value is read as Python where it can be, as MONAI does."""
+def overrides_of(others: Sequence[str], configs: str = "inference.json") -> dict[str, object]:
+    """`--name value` pairs for a bundle's configs; a value is read as Python where it can be, as MONAI does."""
     given: dict[str, object] = {}
     words = iter(others)
     for word in words:
         option, equals, text = word.partition("=")
         value = text if equals else next(words, None)
         if not option.startswith("--") or value is None:
-            raise ValueError(f"{word}: expected --NAME VALUE, a name of the bundle's inference.json")
+            raise ValueError(f"{word}: expected --NAME VALUE, a name of the bundle's {configs}")
         name = option[2:].replace("-", "_")
         given[name] = _as_python(value)
     return given
@@ -54,6 +55,28 @@ def _as_python(text: str) -> object:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):
         return text
+
+
+@contextmanager
+def with_the_cause(args: argparse.Namespace) -> Iterator[None]:
+    """What a config of MONAI's ends with: what the user can put right as it is, without the errors around it.
+
+    `--debug`, and `MONAI_UNET_DEBUG=1`, show the traceback, as with MONAI's own commands.
+    """
+    import os
+
+    from monai_unet.errors import DEBUG, OF_THE_USER, cause_under_monai, in_one_line
+
+    if getattr(args, "debug", False):
+        os.environ[DEBUG] = "1"
+    args.debug = bool(os.environ.get(DEBUG))
+    try:
+        yield
+    except Exception as error:
+        cause = cause_under_monai(error)
+        if isinstance(cause, OF_THE_USER):
+            raise ValueError(in_one_line(cause)) from error
+        raise
 
 
 def knob_type(name: str) -> Callable[[str], object]:

@@ -4,7 +4,7 @@ from monai_unet.colours import colours_of_classes
 from monai_unet.data.absent import files_if_there, need
 from monai_unet.data.fetch import download, install_files
 from monai_unet.data.isbi2012 import StackSummary, check_isbi2012, default_dataset, prepare_isbi2012
-from monai_unet.data.labelled_files import labelled_files, named, paths, shared, split_files
+from monai_unet.data.labelled_files import folds_of, labelled_files, named, paths, shared, split_files
 from monai_unet.data.noisy import noisy_dataset
 from monai_unet.data.places import datasets_root
 from monai_unet.data.restoration_files import restoration_files, scored_targets
@@ -21,6 +21,7 @@ __all__ = [
     "default_dataset",
     "download",
     "files_if_there",
+    "folds_of",
     "install_files",
     "labelled_files",
     "named",

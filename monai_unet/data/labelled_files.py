@@ -10,7 +10,7 @@ from typing import Any
 
 from monai_unet.data.absent import NoFiles
 from monai_unet.data.isbi2012 import LABELS, VOLUME, check_isbi2012
-from monai_unet.data.split import split_sections
+from monai_unet.data.split import blocks, split_sections
 from monai_unet.io.sources import ONE_CHANNEL, common_part, files_of, in_files, parse_channels
 from monai_unet.io.sources.channels import Channel
 from monai_unet.io.stack import READ_SUFFIXES, count_sections, first_channels, list_images, stem
@@ -196,6 +196,42 @@ def split_files(
     return _taken(files, [sections[index] for index in chosen[0]]), _taken(
         files, [sections[index] for index in chosen[1]]
     )
+
+
+def folds_of(
+    files: Sequence[Mapping[str, Any]], number: int, among: Sequence[int] | None = None
+) -> tuple[list[list[int]], str]:
+    """Which sections each network of a cross-validation does not see.
+
+    Neighbours look alike, so a fold is a block of them: of whole sequences where there are as many as folds, else of
+    whole files, else of sections.
+
+    Args:
+        files: as `labelled_files` gives them; a file may hold several sections.
+        number: of folds, 2 or more.
+        among: the sections that take part, counted from 0 over all files; all when left out.
+
+    Returns:
+        The sections of each fold, each section in one of them; and what the blocks are of, as "files".
+
+    Raises:
+        ValueError: when there are fewer sections than folds, or a section does not exist.
+    """
+    places = [(file["sequence"], index) for index, file in enumerate(files) for _ in range(num_sections(file))]
+    taking_part = sorted(set(range(len(places)) if among is None else among))
+    if beyond := [index for index in taking_part if index >= len(places)]:
+        raise ValueError(f"section {beyond[0]} does not exist: there are {len(places)}, counted from 0")
+    if not 2 <= number <= len(taking_part):
+        raise ValueError(f"{number} folds of {len(taking_part)} sections: 2 folds or more, each of a section or more")
+    units: dict[str, dict[Any, list[int]]] = {"sequences": {}, "files": {}, "sections": {}}
+    for index in taking_part:
+        sequence, file = places[index]
+        for of_what, unit in (("sequences", sequence), ("files", file), ("sections", index)):
+            units[of_what].setdefault(unit, []).append(index)
+    of_what = next(each for each, found in units.items() if len(found) >= number)
+    parts = list(units[of_what].values())
+    cut = blocks([len(part) for part in parts], number)
+    return [[section for index in block for section in parts[index]] for block in cut], of_what
 
 
 def num_sections(file: Mapping[str, Any]) -> int:

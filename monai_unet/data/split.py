@@ -59,3 +59,31 @@ def check_processes(processes: int, sections: int) -> None:
             f"{processes} processes have {sections} sections to validate on, and each needs one: start {sections} "
             f"processes or fewer, or give more sections, as --validation {processes}"
         )
+
+
+def blocks(sizes: Sequence[int], number: int) -> list[range]:
+    """Cut a row of things into blocks of about the same total size, in their order.
+
+    Args:
+        sizes: of the things.
+        number: of blocks.
+
+    Returns:
+        The indices of each block; none is empty.
+
+    Raises:
+        ValueError: when there are fewer things than blocks.
+
+    Example:
+        >>> blocks([1, 1, 1, 1, 1], 2), blocks([9, 1, 1, 1], 2)
+        ([range(0, 3), range(3, 5)], [range(0, 1), range(1, 4)])
+    """
+    if not 1 <= number <= len(sizes):
+        raise ValueError(f"{len(sizes)} cannot be cut into {number} blocks")
+    ends = [0]
+    before = [sum(sizes[:index]) for index in range(len(sizes) + 1)]
+    for block in range(1, number):
+        choices = range(ends[-1] + 1, len(sizes) - (number - block) + 1)
+        wanted = before[-1] * block / number
+        ends.append(min(choices, key=lambda index: (abs(before[index] - wanted), -index)))
+    return [range(start, stop) for start, stop in zip(ends, [*ends[1:], len(sizes)], strict=True)]

@@ -97,6 +97,37 @@ def _is_clearly_better(scores: np.ndarray, own: np.ndarray) -> bool:
     return bool(gain.mean() > _ERRORS * gain.std(ddof=1) / np.sqrt(len(gain)))
 
 
+def predicted_sections(
+    network: nn.Module,
+    inferer: Inferer,
+    dataset: Sequence[Mapping[str, Any]],
+    decoding: Decoding,
+    device: str | torch.device = "cpu",
+    most: int = MOST_SECTIONS,
+) -> list[Section]:
+    """Sections of a data set with what a network predicts of them.
+
+    Args:
+        network: with its weights, for inference.
+        inferer: of the validation.
+        dataset: see `FindValues`.
+        decoding: says what the truth is.
+        device: where to compute.
+        most: sections that are looked at, spread over all.
+    """
+    number = len(dataset)
+    chosen = np.unique(np.linspace(0, number - 1, min(number, most)).round().astype(int))
+    sections = []
+    with torch.inference_mode():
+        for index in chosen:
+            sample = dataset[int(index)]
+            image = torch.as_tensor(sample["image"])[None].to(device)
+            probability = inferer(image, network).float().softmax(1)[0].cpu().numpy()
+            truth = sample["cells" if decoding.objects else "label"]
+            sections.append((probability, np.asarray(truth)[0].astype(np.int32)))
+    return sections
+
+
 class FindValues:
     """Find values for the best weights when a training ends, and keep them beside the weights; attached to the trainer.
 
@@ -150,18 +181,8 @@ class FindValues:
         was_training = self.network.training
         load_weights(self.network, self.weights)
         self.network.eval()
-        number = len(self.dataset)
-        chosen = np.unique(np.linspace(0, number - 1, min(number, MOST_SECTIONS)).round().astype(int))
-        sections = []
         try:
-            with torch.inference_mode():
-                for index in chosen:
-                    sample = self.dataset[int(index)]
-                    image = torch.as_tensor(sample["image"])[None].to(self.device)
-                    probability = self.inferer(image, self.network).float().softmax(1)[0].cpu().numpy()
-                    truth = sample["cells" if self.decoding.objects else "label"]
-                    sections.append((probability, np.asarray(truth)[0].astype(np.int32)))
+            return predicted_sections(self.network, self.inferer, self.dataset, self.decoding, self.device)
         finally:
             self.network.load_state_dict(own)
             self.network.train(was_training)
-        return sections

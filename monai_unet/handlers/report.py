@@ -39,7 +39,7 @@ INLINE_SIDE = 768
 
 
 class SaveReport:
-    """Write `report.html`, and the pictures of every section in full size beside it; attached to an evaluator.
+    """Write `report.html`, the scores of every section as `sections.csv`, and its pictures; attached to an evaluator.
 
     A section is a dictionary in the engine's output; what is not there is taken from its batch. It has `image`
     (C, H, W); `label` (1, H, W), the class of each pixel; `pred` (C, H, W), probabilities. It may have `cells`
@@ -233,6 +233,9 @@ class SaveReport:
         )
         with naming(self.output_dir), written_aside(self.output_dir / "report.html") as temporary:
             temporary.write_text(report.render(page), encoding="utf-8")
+        with naming(self.output_dir), written_aside(self.output_dir / "sections.csv") as temporary:
+            names = [one.section.name for one in self._sections]
+            temporary.write_text(report.sections_csv(names, values), encoding="utf-8")
         logger.info(f"report: {self.output_dir / 'report.html'}")
 
     def _of_objects(self) -> dict[str, Any]:

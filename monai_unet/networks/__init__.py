@@ -1,6 +1,6 @@
 """The network, and its weights."""
 
-from monai_unet.networks.ensemble import Ensemble, for_weights, num_members, together
+from monai_unet.networks.ensemble import Ensemble, bytes_of_others, for_weights, num_members, say_if_together, together
 from monai_unet.networks.original_unet import OriginalUNet
 from monai_unet.networks.standardised_conv import fold
 from monai_unet.networks.weights import load_weights, read_checkpoint, read_weights
@@ -9,6 +9,7 @@ from monai_unet.networks.whole_files import naming, save_whole, write_whole
 __all__ = [
     "Ensemble",
     "OriginalUNet",
+    "bytes_of_others",
     "fold",
     "for_weights",
     "load_weights",
@@ -17,6 +18,7 @@ __all__ = [
     "read_checkpoint",
     "read_weights",
     "save_whole",
+    "say_if_together",
     "together",
     "write_whole",
 ]

@@ -64,6 +64,12 @@ def num_members(weights: Mapping[str, Any]) -> int:
     return max((int(found[1]) + 1 for name in weights if (found := _MEMBER.match(name))), default=1)
 
 
+def bytes_of_others(network: nn.Module) -> int:
+    """What the weights of an ensemble take beyond those of one member; 0 for a single network."""
+    others = list(network.members)[1:] if isinstance(network, Ensemble) else []
+    return sum(value.numel() * value.element_size() for member in others for value in member.state_dict().values())
+
+
 def for_weights(network: nn.Module, path: str | Path, grey_values: bool = False) -> nn.Module:
     """What the weights in a file fit: a network, or an ensemble of as many like it as the file holds.
 
@@ -77,6 +83,15 @@ def for_weights(network: nn.Module, path: str | Path, grey_values: bool = False)
     """
     count = num_members(read_weights(path, shapes_alone=True)) if Path(path).is_file() else 1
     return network if count == 1 else Ensemble([copy.deepcopy(network) for _ in range(count)], grey_values)
+
+
+def say_if_together(network: nn.Module) -> None:
+    """Say before an evaluation what the scores of an ensemble are worth: its folds leave out all sections in turn."""
+    if isinstance(network, Ensemble):
+        print(
+            f"these are the weights of {len(network.members)} networks together, of which some were trained on the "
+            "sections that are scored now: the scores of each without its own are in folds.html"
+        )
 
 
 def together(paths: Iterable[str | Path]) -> dict[str, torch.Tensor]:

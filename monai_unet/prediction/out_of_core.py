@@ -24,6 +24,7 @@ from monai_unet.io.sources import ImageSource
 from monai_unet.io.sources.zarr import import_zarr
 from monai_unet.io.zarr_store import identity
 from monai_unet.memory import parse_memory
+from monai_unet.networks import bytes_of_others
 from monai_unet.prediction.asked import Asked
 from monai_unet.prediction.chunk import Job
 from monai_unet.prediction.cluster import check_dask
@@ -128,7 +129,8 @@ def predict(
             threshold=model.decoding.threshold if threshold is None else threshold,
             min_size=model.decoding.min_size if min_size is None else min_size,
         )
-    budget = parse_memory(model.memory if memory is None else memory) - (INTERPRETER if device == "cpu" else 0)
+    besides = (INTERPRETER if device == "cpu" else 0) + bytes_of_others(model.network)
+    budget = parse_memory(model.memory if memory is None else memory) - besides
     if output == "instances" and len(decoding.classes) != 2:
         raise ValueError(f"instances need a network of two classes; this one has {len(decoding.classes)}")
     asked = Asked(
@@ -148,7 +150,7 @@ def predict(
         output=asked.predicted,
         dtype="uint8" if asked.predicted == "label" else dtype or "float32",  # below labels: their threshold is exact
         threshold=decoding.threshold,
-        tile=_tile(source.info.shape, model, budget, INTERPRETER if device == "cpu" else 0),
+        tile=_tile(source.info.shape, model, budget, besides),
         region=region,
         threads=max(1, (os.cpu_count() or 1) // workers) if scheduler is None and workers > 1 else None,
     )

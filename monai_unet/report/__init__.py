@@ -2,6 +2,7 @@
 
 from monai_unet.report.classes import ClassRow, confusion_csv, draw_confusion, palette, scores_csv
 from monai_unet.report.curves import draw_curve, read_curves
+from monai_unet.report.folds import Fold, folds_csv, folds_page, folds_table, sections_csv
 from monai_unet.report.objects import CELL_COLOUR, OBJECT_COLOUR, Cell, SizeClass, by_size, outlined, worst
 from monai_unet.report.page import Column, Curve, Page, Panel, Row, Section, number, render
 from monai_unet.report.pictures import (
@@ -32,6 +33,7 @@ __all__ = [
     "ClassRow",
     "Column",
     "Curve",
+    "Fold",
     "Page",
     "Panel",
     "Row",
@@ -44,6 +46,9 @@ __all__ = [
     "draw_confusion",
     "draw_curve",
     "error_map",
+    "folds_csv",
+    "folds_page",
+    "folds_table",
     "grey",
     "lighter",
     "number",
@@ -56,6 +61,7 @@ __all__ = [
     "restoration_panels",
     "same_colours",
     "scores_csv",
+    "sections_csv",
     "side_by_side",
     "worst",
     "wrong_pixels",

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from monai_unet.data import labelled_files, named, paths, shared, split_files, split_sections, write_synthetic
+from monai_unet.data import folds_of, labelled_files, named, paths, shared, split_files, split_sections, write_synthetic
 
 
 def write(path, sections=1):
@@ -164,3 +164,26 @@ def test_silver_truth_is_taken_when_it_is_asked_for_and_gold_where_both_exist(ch
     assert set(labels("gold").values()) == {"01_GT"}
     with pytest.raises(ValueError, match="truth 'bronze': one of gold, silver, both"):
         labelled_files(challenge, truth="bronze")
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [
+        (2, ([[0, 1], [2, 3, 4]], "sequences")),
+        (3, ([[0, 1], [2], [3, 4]], "files")),  # as many sequences as that there are not
+    ],
+)
+def test_folds_are_blocks_of_sequences_or_of_files(challenge, number, expected):
+    assert folds_of(labelled_files(challenge), number) == expected
+
+
+def test_a_file_of_several_sections_is_in_one_fold_where_there_are_as_many_files(folders):
+    for name in ("a.tif", "c.tif"):
+        write(folders / "images" / name, 3)
+        write(folders / "labels" / name, 3)
+    assert folds_of(labelled_files(folders), 3) == ([[0, 1, 2], [3], [4, 5, 6, 7]], "files")
+    assert folds_of(labelled_files(folders), 5) == ([[0, 1], [2], [3, 4], [5], [6, 7]], "sections")
+
+
+def test_folds_are_of_the_sections_that_take_part_alone(folders):
+    assert folds_of(labelled_files(folders), 2, [0, 2, 3]) == ([[0, 2], [3]], "files")

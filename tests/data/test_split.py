@@ -1,6 +1,7 @@
 import pytest
 
 from monai_unet.data import check_processes, split_sections
+from monai_unet.data.split import blocks
 
 
 def test_a_share_validates_on_the_last_sections():
@@ -51,3 +52,25 @@ def test_more_processes_than_validation_sections_are_refused_with_what_would_wor
     check_processes(3, 3)
     with pytest.raises(ValueError, match=r"4 processes have 3 sections to validate on.*--validation 4"):
         check_processes(4, 3)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "number", "expected"),
+    [
+        ([1] * 24, 4, [6, 6, 6, 6]),
+        ([1] * 18, 4, [5, 4, 5, 4]),
+        ([1, 1, 1], 3, [1, 1, 1]),
+        ([5, 1, 1, 1, 4], 3, [1, 3, 1]),
+        ([1, 1, 10], 2, [2, 1]),
+        ([10, 1, 1], 3, [1, 1, 1]),  # none is empty
+    ],
+)
+def test_blocks_are_of_about_the_same_size_and_none_is_empty(sizes, number, expected):
+    cut = blocks(sizes, number)
+    assert [len(block) for block in cut] == expected
+    assert [index for block in cut for index in block] == list(range(len(sizes)))
+
+
+def test_more_blocks_than_things_are_refused():
+    with pytest.raises(ValueError, match="2 cannot be cut into 3 blocks"):
+        blocks([1, 1], 3)

@@ -3,7 +3,9 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
+import tifffile
 import torch
 
 from monai_unet.export.export import export
@@ -21,8 +23,9 @@ def ensemble(bundle, tmp_path_factory):
     other = OriginalUNet(features=(2, 3, 4), normalisation="weights")
     other.head.weight.data /= 10
     save_whole(other.state_dict(), folder / "models" / "other.pt")
-    members = folder / "models" / "model.pt", folder / "models" / "other.pt"
-    save_whole(together(members), folder / "models" / "model.pt")
+    models = folder / "models"
+    (models / "model.pt").rename(models / "one.pt")
+    save_whole(together([models / "one.pt", models / "other.pt"]), models / "model.pt")
     return folder
 
 
@@ -30,6 +33,24 @@ def test_a_bundle_with_an_ensembles_weights_predicts_by_all_of_them(ensemble):
     network = load_model(str(ensemble), json.dumps(OVERRIDES)).network
     assert isinstance(network, Ensemble)
     assert len(network.members) == 2
+
+
+def test_predict_writes_the_mean_of_what_it_writes_for_each_member(ensemble, photograph, tmp_path):
+    pytest.importorskip("zarr", reason="zarr 3 wants Python 3.11")
+    from monai_unet.prediction.out_of_core import INTERPRETER, predict
+
+    tiles = {"memory": INTERPRETER + 1_500_000, "progress": False}
+    files = [ensemble / "models" / f"{name}.pt" for name in ("one", "other", "model")]
+    one, other, mean = (
+        tifffile.imread(
+            predict(
+                photograph, tmp_path / f"{path.stem}.ome.tif", ensemble, {**OVERRIDES, "ckpt_path": str(path)}, **tiles
+            )
+        )
+        for path in files
+    )
+    assert np.abs(mean - (one + other) / 2).max() < 1e-6
+    assert np.abs(one - other).max() > 1e-3
 
 
 @pytest.mark.parametrize("kind", ["torchscript", pytest.param("onnx", marks=pytest.mark.slow)])

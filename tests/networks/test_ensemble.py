@@ -3,7 +3,16 @@ import torch
 
 from monai_unet.inferers import OverlapTileInferer
 from monai_unet.inferers.rotations import mean_over_rotations
-from monai_unet.networks import Ensemble, OriginalUNet, fold, for_weights, load_weights, num_members, together
+from monai_unet.networks import (
+    Ensemble,
+    OriginalUNet,
+    bytes_of_others,
+    fold,
+    for_weights,
+    load_weights,
+    num_members,
+    together,
+)
 
 SIZE = 60
 
@@ -98,3 +107,10 @@ def test_an_ensemble_in_place_of_one_network_is_refused_by_name(files, tmp_path)
 def test_a_scripted_ensemble_predicts_the_same(image):
     ensemble = Ensemble([network(seed) for seed in range(2)])
     torch.testing.assert_close(torch.jit.script(ensemble)(image), ensemble(image), atol=1e-5, rtol=0)
+
+
+def test_the_weights_of_all_members_but_one_come_on_top_of_what_a_network_takes():
+    one = network(0)
+    weights = 4 * sum(parameter.numel() for parameter in one.parameters())
+    assert bytes_of_others(Ensemble([one, network(1), network(2)])) == 2 * weights
+    assert bytes_of_others(one) == 0

@@ -1,0 +1,1 @@
+"""Trainings and evaluations of a bundle by a command of ours, MONAI's own underneath."""
