@@ -26,6 +26,7 @@ from types import SimpleNamespace
 import torch
 from _measure import where_it_ran
 
+from monai_unet.handlers import work
 from monai_unet.recipes import timing, trial
 from monai_unet.recipes.create import new_bundle
 
@@ -54,7 +55,7 @@ def cpu_seconds() -> float:
 
 def said(bundle: Path, clock: Callable[[], float]) -> timing.Pace:
     """The bundle's own width, everything being timed by `clock`."""
-    timing.time = trial.time = SimpleNamespace(perf_counter=clock)  # type: ignore[assignment,attr-defined]
+    timing.time = trial.time = work.time = SimpleNamespace(perf_counter=clock)  # type: ignore[assignment,attr-defined]
     paces, _ = trial.pace(bundle, trial.prepare(bundle))
     return paces[0]
 

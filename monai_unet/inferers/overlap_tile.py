@@ -125,7 +125,8 @@ class OverlapTileInferer(Inferer):
         device = self.device or image.device
         sizes = image.shape[2:]
         axes = [
-            spans(n, t, geometry) for n, t in zip(sizes, self._tile(sizes, geometry, network, sw_device), strict=True)
+            spans(n, t, geometry)
+            for n, t in zip(sizes, self.tile_for(sizes, geometry, network, sw_device), strict=True)
         ]
         output: torch.Tensor | None = None
         every = [(b, tile) for tile in tiles(axes) for b in range(len(image))]
@@ -153,9 +154,10 @@ class OverlapTileInferer(Inferer):
             check_result(output)
         return output
 
-    def _tile(
+    def tile_for(
         self, sizes: Sequence[int], geometry: ValidGeometry, network: Callable[..., torch.Tensor], device: torch.device
     ) -> Sequence[int]:
+        """Output pixels of a tile of an image of this size, one number an axis."""
         if self.tile is not None:
             return self.tile
         bytes_per_pixel = getattr(network, "bytes_per_pixel", None)

@@ -280,7 +280,19 @@ def _split_and_epochs(survey: Survey, train: Mapping[str, Any]) -> list[Setting]
             _counted(epochs, "epoch"),
             f"some {_counted(min(_LOOKS, epochs), 'look')} at the validation sections",
         ),
+        _patience(train),
     ]
+
+
+def _patience(train: Mapping[str, Any]) -> Setting:
+    """Early stopping where the learning rate stays: where it falls to 0, the last epochs are those that count."""
+    if train["decay"]:
+        why = (
+            "most of the last gain comes while the rate falls, so an early end would cut it off; fewer --epochs do not"
+        )
+        return Setting("patience", None, "a learning rate that falls to 0 with the last epoch", why)
+    patience = _LOOKS // 3
+    return Setting("patience", patience, "a learning rate that stays", f"a third of {_LOOKS} looks")
 
 
 def _interval(number: int, template: int | str) -> int | str:

@@ -21,37 +21,25 @@ from torch.utils.data import ConcatDataset, Dataset
 
 from monai_unet import inferers, malloc
 from monai_unet.errors import cause_under_monai
-from monai_unet.handlers.find_values import MOST_SECTIONS, num_candidates, scores_of
-from monai_unet.transforms.decoding import Decoding
-from monai_unet.transforms.object_distances import object_distances
+from monai_unet.handlers.find_values import num_candidates
+from monai_unet.handlers.work import (
+    ENOUGH,
+    LEAST,
+    MOST,
+    Costs,
+    Run,
+    as_predicted,
+    halves,
+    seconds_of_scoring,
+    warm_up,
+)
+from monai_unet.times import EVENING, duration
 
-_LEAST, _MOST, _ENOUGH = 3, 12, 4.0  # iterations that are measured, and seconds after which these are enough
-_WARM_UP = {"cpu": 1}
-_WARM_UP_ELSEWHERE = 4  # a GPU chooses its kernels, and a CUDA graph is recorded
 _WIDER = 4  # times as long at twice the width, at most: as many more multiplications
 _BYTES = 3  # times what a prediction needs: what a training keeps for the backward pass (2.2 at 8 features, float32)
 NOT_MEASURED = "not measured"
 _MEMINFO = Path("/proc/meminfo")
 _IMPORTS = "import monai.bundle, monai.engines, monai.handlers, monai_unet.handlers"  # most of a training's start
-
-
-@dataclass(frozen=True)
-class Costs:
-    """What the parts of a training take, in seconds.
-
-    Attributes:
-        iteration: with a full batch: drawing its tiles, and the step.
-        validation: of one section, prediction and scores.
-        scoring: of one section, its prediction being there: its objects and their score, in the search for values.
-        preparing: of one section: reading it, its weight map and what else is not random.
-        start: of the process, until it has its packages.
-    """
-
-    iteration: float
-    validation: float
-    scoring: float = 0.0
-    preparing: float = 0.0
-    start: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -71,48 +59,6 @@ class Pace:
     iteration: float | None = None
     total: float | None = None
     why_not: str = ""
-
-
-@dataclass(frozen=True)
-class Run:
-    """How much work a training is.
-
-    Attributes:
-        epochs: in which every training section gives one tile.
-        training: training sections.
-        validation: validation sections.
-        batch_size: tiles of an iteration, where there are as many sections.
-        interval: epochs between two validations.
-        candidates: values that are tried after the training, see `find_values`; 0 where none are.
-    """
-
-    epochs: int
-    training: int
-    validation: int
-    batch_size: int
-    interval: int
-    candidates: int = 0
-
-    @property
-    def iterations(self) -> float:
-        """Over all epochs; an iteration with fewer tiles, the last of an epoch, counts by these."""
-        return self.epochs * self.training / min(self.batch_size, self.training)
-
-    @property
-    def looks(self) -> int:
-        """Validations: one each interval and after the last epoch."""
-        return math.ceil(self.epochs / self.interval)
-
-    def seconds(self, costs: Costs) -> float:
-        """Of the whole training, its process included."""
-        searched = min(self.validation, MOST_SECTIONS) if self.candidates else 0
-        return (
-            costs.start
-            + (self.training + self.validation) * costs.preparing
-            + self.iterations * costs.iteration
-            + (self.looks * self.validation + searched) * costs.validation
-            + self.candidates * searched * costs.scoring
-        )
 
 
 def run_of(parser: ConfigParser) -> Run:
@@ -160,13 +106,14 @@ def widths(features: Sequence[int]) -> list[tuple[int, ...]]:
 
 
 def measure(config: Path, root: Path, dataset: Dataset, preparing: float, budget: float = 40.0) -> list[Pace]:
-    """Run a few iterations of a bundle's own trainer, and one validation, at three widths.
+    """Run a few iterations of a bundle's own trainer, and one validation, at three widths or more.
 
     The bundle's own width comes first and is always measured. Another one is left out where its iterations would take
     more than what is left of the budget, by half or four times those of the own width, or where it needs more memory
-    than is available. No handler of the bundle runs but the one that clips gradients, so nothing is written. A GPU is
-    waited for after each iteration, which training does not do, so the time is a bit too long there. Left out are the
-    files that are written, and that the first iteration is slower than the others.
+    than is available. Where the own width takes longer than an evening on a CPU, it is halved until it does not. No
+    handler of the bundle runs but the one that clips gradients, so nothing is written. A GPU is waited for after each
+    iteration, which training does not do, so the time is a bit too long there. Left out are the files that are written,
+    and that the first iteration is slower than the others.
 
     Args:
         config: the training config, `train.json`.
@@ -176,7 +123,7 @@ def measure(config: Path, root: Path, dataset: Dataset, preparing: float, budget
         budget: seconds for all widths together; one iteration is always finished.
 
     Returns:
-        A `Pace` for each of `widths`.
+        A `Pace` for each of `widths`, and for narrower ones.
     """
     start = time.perf_counter()
     plain = parsed(config, root)
@@ -186,7 +133,8 @@ def measure(config: Path, root: Path, dataset: Dataset, preparing: float, budget
     malloc.keep_freed_blocks()
     run, paces = run_of(plain), list[Pace]()
     starting = seconds_of_a_start()
-    for features in widths(value("features")):
+
+    def at(features: tuple[int, ...]) -> None:
         left = budget - (time.perf_counter() - start)
         expected = 0.0  # as is the own width, whatever it takes
         if paces:
@@ -194,6 +142,14 @@ def measure(config: Path, root: Path, dataset: Dataset, preparing: float, budget
             expected = math.inf if paces[0].iteration is None else times * paces[0].iteration
         costs = Costs(0.0, 0.0, preparing=preparing, start=starting)
         paces.append(_pace(parsed(config, root), run, features, dataset, costs, left, expected))
+
+    for features in widths(value("features")):
+        at(features)
+    if torch.device(value("device")).type == "cpu" and is_long(paces[0]):
+        for features in halves(value("features"))[1:]:
+            if any(pace.total is not None and pace.total <= EVENING for pace in paces):
+                break
+            at(features)
     return paces
 
 
@@ -203,25 +159,6 @@ def parsed(config: Path, root: Path) -> ConfigParser:
     parser.read_config(str(config))
     parser["bundle_root"] = str(root)
     return parser
-
-
-def duration(seconds: float) -> str:
-    """A time as people say it, with two digits or so.
-
-    Example:
-        >>> duration(44.6), duration(600), duration(4810), duration(2 * 86400 + 7300)
-        ('45 s', '10 min', '1 h 20 min', '2 d 2 h')
-    """
-    if seconds < 90:
-        return f"{max(round(seconds), 1)} s"
-    minutes = round(seconds / 60)
-    if minutes < 60:
-        return f"{minutes} min"
-    minutes = 5 * round(minutes / 5)
-    if minutes < 24 * 60:
-        return f"{minutes // 60} h" + (f" {minutes % 60} min" if minutes % 60 else "")
-    hours = round(seconds / 3600)
-    return f"{hours // 24} d" + (f" {hours % 24} h" if hours % 24 else "")
 
 
 def _pace(
@@ -245,11 +182,11 @@ def _pace(
     pixels = batch * parser.get_parsed_content("input_size") ** 2
     if _BYTES * network.bytes_per_pixel * pixels > _available(device):
         return Pace(features, parameters, why_not="needs more memory than is free")
-    warm_up = _WARM_UP.get(device.type, _WARM_UP_ELSEWHERE)
-    if expected and expected * (warm_up + 1) > left:
+    idle = warm_up(device.type)
+    if expected and expected * (idle + 1) > left:
         return Pace(features, parameters, why_not=NOT_MEASURED)
     try:
-        clock = _Clock(device, warm_up, left)
+        clock = _Clock(device, idle, left)
         iteration = _seconds_of_an_iteration(parser, dataset, batch, clock)
         validation, scoring = _seconds_of_a_validation(parser, bool(run.candidates))
     except RuntimeError as error:
@@ -278,7 +215,7 @@ class _Clock:
         timed = len(self.ends) - self.warm_up
         late = self.ends[-1] - self.start > self.seconds / 2
         spent = self.ends[-1] - self.ends[self.warm_up - 1] if timed > 0 else 0.0
-        if timed >= _MOST or (timed >= 1 and late) or (timed >= _LEAST and spent >= _ENOUGH):
+        if timed >= MOST or (timed >= 1 and late) or (timed >= LEAST and spent >= ENOUGH):
             engine.terminate()
 
     @property
@@ -288,7 +225,7 @@ class _Clock:
 
 
 def _seconds_of_an_iteration(parser: ConfigParser, dataset: Dataset, batch: int, clock: _Clock) -> float:
-    tiles = (clock.warm_up + _MOST) * batch
+    tiles = (clock.warm_up + MOST) * batch
     many: Dataset = ConcatDataset([dataset] * math.ceil(tiles / len(dataset)))  # type: ignore[arg-type]
     parser["train::dataloader"] = DataLoader(many, batch_size=batch, drop_last=True, num_workers=0)
     parser["train::handlers"] = [*_handlers(parser, "ClipGradients"), clock]
@@ -324,7 +261,7 @@ def _seconds_of_a_validation(parser: ConfigParser, searches: bool) -> tuple[floa
     predicting = time.perf_counter() - start
     truth = np.asarray(sample["cells" if decoding.objects else "label"])[0].astype(np.int32)
     of_network, of_truth = (
-        _seconds_of_scoring(each, truth, decoding) for each in (predicted, as_predicted(truth, decoding))
+        seconds_of_scoring(each, truth, decoding) for each in (predicted, as_predicted(truth, decoding))
     )
     scoring = min(max(of_network, of_truth), 2 * of_truth)
     return predicting + max(seconds - predicting, 0.0) * scoring / max(of_network, 1e-9), scoring
@@ -339,29 +276,6 @@ def _least_data(files: Sequence[dict[str, Any]], targets: str) -> dict[str, Any]
             if section + 1 in file["sections"]:
                 return {**file, "sections": [section, section + 1]}
     raise ValueError("no section validates, or none that has a neighbour")
-
-
-def _seconds_of_scoring(probability: np.ndarray, truth: np.ndarray, decoding: Decoding) -> float:
-    start = time.perf_counter()
-    scores_of([(probability, truth)], decoding)
-    return time.perf_counter() - start
-
-
-def as_predicted(truth: np.ndarray, decoding: Decoding) -> np.ndarray:
-    """The probabilities of a network that sees the truth: 0 or 1, or the distance in each cell, 0 to 1.
-
-    Args:
-        truth: one integer per cell, or not 0 inside; (H, W).
-        decoding: that reads them; of two classes.
-
-    Returns:
-        float32, (decoding.channels, H, W).
-    """
-    inside = (truth > 0).astype(np.float32)
-    if not decoding.by_distance:
-        return np.stack([1 - inside, inside])
-    distance = object_distances(truth).astype(np.float32)
-    return np.stack([1 - inside, distance, inside - distance])
 
 
 def seconds_of_a_start() -> float:
@@ -381,6 +295,25 @@ def _available(device: torch.device) -> float:
         return math.inf
     found = [int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")]
     return 1024 * found[0] if found else math.inf
+
+
+def is_long(pace: Pace) -> bool:
+    """Whether a training takes longer than an evening."""
+    return pace.total is not None and pace.total > EVENING
+
+
+def proposal(paces: Sequence[Pace]) -> str:
+    """The widest network that fits an evening, or else the narrowest, where the bundle's own, the first, does not."""
+    if not is_long(paces[0]):
+        return ""
+    measured = [(pace.features, pace.total) for pace in paces if pace.total is not None]
+    fitting = [each for each in measured if each[1] <= EVENING]
+    features, total = max(fitting) if fitting else min(measured)
+    width = ",".join(map(str, features))
+    return (
+        f'longer than an evening ({duration(EVENING)}): {"" if fitting else "even "}--features "[{width}]", in all '
+        f"commands, takes about {duration(total)}; a GPU takes a small part of that"
+    )
 
 
 def lines_of(paces: Sequence[Pace]) -> list[list[str]]:

@@ -19,7 +19,7 @@ from monai_unet.data.cached_sections import CachedSections
 from monai_unet.data.labelled_files import num_sections
 from monai_unet.io import written_aside
 from monai_unet.recipes import trial_restored
-from monai_unet.recipes.timing import Pace, lines_of, measure, parsed
+from monai_unet.recipes.timing import Pace, lines_of, measure, parsed, proposal
 from monai_unet.recipes.trial_restored import restored_rows, small_tile
 from monai_unet.report.classes import palette
 from monai_unet.report.montage import MontageRow, Tile, montage, montage_page
@@ -309,6 +309,7 @@ def try_bundle(folder: Path, labelled: Sequence[bool] = (), say: Any = print) ->
     say(f"look at {place / 'montage.png'} or {place / 'index.html'}:\n  {look}")
     say("measuring how long the training will take here ...")
     paces, where = pace(folder, prepared)
-    table = lines_of(paces)
-    write(folder, rows, table, f"On {where}; {MEASURED}: {ASSUMED}.", hints)
-    say(f"\n{times_text(table, where)}")
+    table, proposed = lines_of(paces), proposal(paces)
+    note = f"On {where}; {MEASURED}: {ASSUMED}." + (f" This is {proposed}." if proposed else "")
+    write(folder, rows, table, note, hints)
+    say(f"\n{times_text(table, where)}" + (f"\n  {proposed}" if proposed else ""))

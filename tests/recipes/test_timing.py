@@ -1,79 +1,10 @@
-import numpy as np
 import pytest
 
-from monai_unet.handlers.find_values import candidates, num_candidates, scores_of
-from monai_unet.recipes.timing import (
-    NOT_MEASURED,
-    Costs,
-    Pace,
-    Run,
-    as_predicted,
-    duration,
-    lines_of,
-    seconds_of_a_start,
-    widths,
-)
-from monai_unet.transforms.decoding import Decoding
-
-COSTS = Costs(iteration=2.0, validation=0.5, scoring=0.25, preparing=0.1, start=8.0)
-
-
-def test_a_run_takes_its_start_its_iterations_its_looks_and_the_preparation():
-    run = Run(epochs=10, training=8, validation=3, batch_size=4, interval=5)
-    assert (run.iterations, run.looks) == (20, 2)
-    assert run.seconds(COSTS) == pytest.approx(8 + 40 + 2 * 3 * 0.5 + 11 * 0.1)
-
-
-def test_the_search_for_values_predicts_once_and_scores_every_candidate_on_20_sections_at_most():
-    without, with_search = (
-        Run(epochs=1, training=1, validation=30, batch_size=1, interval=1, candidates=number) for number in (0, 18)
-    )
-    assert with_search.seconds(COSTS) - without.seconds(COSTS) == pytest.approx(20 * 0.5 + 18 * 20 * 0.25)
-
-
-def test_the_candidates_are_counted_as_they_are_tried():
-    decoding = Decoding(("background", "cell"), objects=True, separation="distance", min_size=100)
-    assert num_candidates(decoding) == sum(len(values) for _, values in candidates(decoding)) == 9 + 6 + 3
-
-
-@pytest.mark.parametrize("separation", ["gap", "distance"])
-def test_the_truth_as_a_prediction_gives_the_truths_objects(separation):
-    truth = np.zeros((40, 50), np.int32)
-    truth[2:18, 3:20], truth[2:18, 22:40], truth[25:38, 5:45] = 1, 2, 3
-    decoding = Decoding(("background", "cell"), objects=True, separation=separation)
-    probability = as_predicted(truth, decoding)
-    assert probability.shape[0] == decoding.channels
-    assert np.allclose(probability.sum(0), 1)
-    assert scores_of([(probability, truth)], decoding) == pytest.approx(1, abs=0.02)
+from monai_unet.recipes.timing import NOT_MEASURED, Pace, lines_of, proposal, seconds_of_a_start, widths
 
 
 def test_a_start_is_that_of_a_process_which_has_to_import():
     assert seconds_of_a_start() > 0.5
-
-
-def test_an_epoch_that_does_not_fill_its_last_batch_counts_by_its_tiles():
-    assert Run(1, 6, 1, 4, 1).iterations == 1.5
-    assert Run(5, 2, 1, 4, 1).iterations == 5  # never more than one, of two tiles
-
-
-def test_the_last_epoch_is_validated_though_the_interval_does_not_end_there():
-    assert Run(11, 1, 1, 1, 5).looks == 3
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0.2, "1 s"),
-        (89, "89 s"),
-        (91, "2 min"),
-        (3599, "1 h"),
-        (4810, "1 h 20 min"),
-        (86399, "1 d"),
-        (90000, "1 d 1 h"),
-    ],
-)
-def test_times_are_said_as_people_say_them(seconds, text):
-    assert duration(seconds) == text
 
 
 def test_a_network_that_cannot_be_narrower_has_two_widths():
@@ -88,3 +19,20 @@ def test_what_was_not_measured_lies_between_the_width_and_its_square():
         "about 2 h, as it is set",
         "not measured; 4 h to 8 h",
     ]
+
+
+HOUR = 3600.0
+
+
+@pytest.mark.parametrize(
+    ("hours", "said"),
+    [
+        ((3.9, 2, 15), ""),
+        ((7.7, 2, 30), '--features "[2,4]", in all commands, takes about 2 h; a GPU takes a small part of that'),
+        ((9, 5, 30), 'even --features "[2,4]", in all commands, takes about 5 h; a GPU takes a small part of that'),
+    ],
+)
+def test_where_a_training_is_longer_than_an_evening_the_widest_that_fits_is_proposed(hours, said):
+    features = (4, 8), (2, 4), (8, 16)
+    paces = [Pace(each, 1, 1.0, h * HOUR) for each, h in zip(features, hours, strict=True)]
+    assert proposal(paces) == (said and f"longer than an evening (4 h): {said}")

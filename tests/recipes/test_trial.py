@@ -136,6 +136,16 @@ def test_three_widths_are_measured_and_nothing_is_written_but_the_trial(bundle):
     assert f"<dd>{bundle.resolve()}</dd>" in page
 
 
+def test_a_training_longer_than_an_evening_is_measured_narrower_until_it_fits(bundle, monkeypatch):
+    monkeypatch.setattr(timing, "EVENING", 0.0)
+    monkeypatch.setattr(timing, "halves", lambda features: [(2, 4), (1, 3), (1, 1)])
+    paces, _ = trial.pace(bundle, trial.prepare(bundle))
+    assert [pace.features for pace in paces][3:] == [(1, 3), (1, 1)]
+    monkeypatch.setattr(timing, "EVENING", 1e9)
+    paces, _ = trial.pace(bundle, trial.prepare(bundle))
+    assert len(paces) == 3
+
+
 def test_without_time_the_own_width_alone_is_measured(bundle):
     paces, _ = trial.pace(bundle, trial.prepare(bundle), budget=0.0)
     assert [pace.why_not for pace in paces] == ["", timing.NOT_MEASURED, timing.NOT_MEASURED]
