@@ -68,7 +68,8 @@ def compare(dataset_dir: Path, like: str, features: list[int], epochs: int, val_
         config = bundle / "configs" / "train.json"
         values = json.loads(config.read_text(encoding="utf-8"))
         values |= {"features": features, "epochs": epochs, "val_interval": val_interval}
-        config.write_text(json.dumps(values), encoding="utf-8")
+        for copy in (config, bundle / "train.json"):
+            copy.write_text(json.dumps(values), encoding="utf-8")
         start = time.perf_counter()
         wall = said(bundle, time.perf_counter)
         trial_took = time.perf_counter() - start

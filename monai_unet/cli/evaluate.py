@@ -16,7 +16,7 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
         "evaluate.json may be given too, as --rotations 7 (docs/knobs.md).",
         parents=[common],
     )
-    evaluate.add_argument("bundle", metavar="BUNDLE", help="folder of the bundle")
+    evaluate.add_argument("bundle", metavar="BUNDLE", help="folder of the bundle, or a name from `monai-unet bundles`")
     evaluate.set_defaults(run=_evaluate, overrides=True)
 
 

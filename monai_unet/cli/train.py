@@ -16,7 +16,7 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
         "training was stopped. Names of the bundle's train.json may be given too, as --epochs 100 (docs/knobs.md).",
         parents=[common],
     )
-    train.add_argument("bundle", metavar="BUNDLE", help="folder of the bundle")
+    train.add_argument("bundle", metavar="BUNDLE", help="folder of the bundle, or a name from `monai-unet bundles`")
     train.add_argument(
         "--folds",
         type=whole_number(2),

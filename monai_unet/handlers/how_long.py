@@ -16,14 +16,24 @@ from torch import nn
 from tqdm import tqdm
 
 from monai_unet.handlers.find_values import num_candidates
-from monai_unet.handlers.work import ENOUGH, LEAST, MOST, Costs, Run, as_predicted, halves, seconds_of_scoring, warm_up
+from monai_unet.handlers.work import (
+    ENOUGH,
+    LEAST,
+    MOST,
+    Costs,
+    Run,
+    as_predicted,
+    halves,
+    likely,
+    seconds_of_scoring,
+    warm_up,
+)
 from monai_unet.inferers.overlap_tile import OverlapTileInferer
 from monai_unet.inferers.tiling import spans
 from monai_unet.times import EVENING, duration
 from monai_unet.transforms.decoding import Decoding
 
 _LATE = 30.0  # seconds after which one iteration is enough
-_SCORED = 512  # pixels of the part of a section whose scoring is timed, a side
 
 
 class SayHowLong:
@@ -32,8 +42,8 @@ class SayHowLong:
     Where that is longer than an evening and the network computes on a CPU, narrower ones are timed too, by a few steps
     on the tiles at hand, and the widest that fits is named, or else the narrowest. Random numbers, weights and scores
     stay as they are: what is timed draws from a copy of the generator and leaves nothing behind. Preparing the data and
-    the start are past then, and not counted. A validation is estimated by its pixels, from a tile that is predicted,
-    and a part of a section that is scored.
+    the start are past then, and not counted. A validation is estimated by its pixels, from a tile that is predicted
+    and scored.
 
     Args:
         network: that is trained, or the part of it that has the weights.
@@ -107,8 +117,8 @@ class SayHowLong:
 
     def _line(self, engine: Trainer, drawing: float, step: float) -> str:
         image = _image(engine)
-        tile = self._seconds_of_a_tile(image)
-        predicting, scoring = tile * self._tiles_of_a_section(image), self._seconds_of_scoring()
+        tile, probability = self._predicted(image[:1])
+        predicting, scoring = tile * self._tiles_of_a_section(image), self._seconds_of_scoring(probability)
         run = Run(
             epochs=engine.state.max_epochs - engine.state.epoch + 1,
             training=engine.state.epoch_length,  # in iterations, whatever the batch
@@ -143,16 +153,16 @@ class SayHowLong:
             "be a small part of that"
         )
 
-    def _seconds_of_a_tile(self, image: torch.Tensor) -> float:
-        """That a tile of the training takes to be predicted."""
+    def _predicted(self, image: torch.Tensor) -> tuple[float, np.ndarray]:
+        """Seconds that a tile of the training takes to be predicted, and its probabilities (C, h, w)."""
         was_training = self.network.training
         self.network.eval()
         try:
             with torch.inference_mode():
-                self.network(image[:1])  # the first time, memory is asked for
+                self.network(image)  # the first time, memory is asked for
                 start = time.perf_counter()
-                self.network(image[:1]).sum().item()  # waits for the device
-                return time.perf_counter() - start
+                probability = self.network(image).float().softmax(1)[0].cpu().numpy()  # waits for the device
+                return time.perf_counter() - start, probability
         finally:
             self.network.train(was_training)
 
@@ -165,14 +175,16 @@ class SayHowLong:
         pixels = float(np.prod([sum(span.size for span in axis) for axis in axes]))
         return self.inferer.rotations * pixels / float(np.prod(image.shape[2:]))
 
-    def _seconds_of_scoring(self) -> float:
+    def _seconds_of_scoring(self, probability: np.ndarray) -> float:
         """Of a section, where values are searched for; else it is a small part, and not known."""
         if self.decoding is None:
             return 0.0
         sample = self.dataset[0]
         truth = np.asarray(sample["cells" if self.decoding.objects else "label"])[0].astype(np.int32)
-        part = truth[:_SCORED, :_SCORED]
-        seconds = seconds_of_scoring(as_predicted(part, self.decoding), part, self.decoding)
+        height, width = (min(sides) for sides in zip(truth.shape, probability.shape[1:], strict=True))
+        part = truth[:height, :width]
+        tried = probability[:, :height, :width], as_predicted(part, self.decoding)
+        seconds = likely(*(seconds_of_scoring(each, part, self.decoding) for each in tried))
         return seconds * truth.size / part.size
 
 

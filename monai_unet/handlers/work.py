@@ -91,6 +91,15 @@ def seconds_of_scoring(probability: np.ndarray, truth: np.ndarray, decoding: Dec
     return time.perf_counter() - start
 
 
+def likely(of_network: float, of_truth: float) -> float:
+    """How long scoring takes over a training, by what it takes for a network that has hardly been trained.
+
+    Such a network gives noise, which takes longer than the objects of a trained one, or nothing, which takes no time.
+    So the truth, scored as if it had been predicted, bounds it: once from below, twice from above.
+    """
+    return min(max(of_network, of_truth), 2 * of_truth)
+
+
 def as_predicted(truth: np.ndarray, decoding: Decoding) -> np.ndarray:
     """The probabilities of a network that sees the truth: 0 or 1, or the distance in each cell, 0 to 1.
 

@@ -30,6 +30,7 @@ from monai_unet.handlers.work import (
     Run,
     as_predicted,
     halves,
+    likely,
     seconds_of_scoring,
     warm_up,
 )
@@ -237,9 +238,7 @@ def _seconds_of_an_iteration(parser: ConfigParser, dataset: Dataset, batch: int,
 def _seconds_of_a_validation(parser: ConfigParser, searches: bool) -> tuple[float, float]:
     """Of one section: prediction and scores; and the scores alone, where values are searched for, else 0.
 
-    Scoring depends on what is scored. A network that has hardly been trained gives noise, which takes longer than the
-    objects of a trained one, or nothing, which takes no time. So the truth is scored too, as if it had been predicted,
-    and what is measured counts as the truth's time at least, and as twice that at most.
+    Scoring depends on what is scored; see `likely`.
     """
     training, validation = parser.get_parsed_content("split")
     targets = parser.get_parsed_content("targets") if "targets" in parser else ""
@@ -263,7 +262,7 @@ def _seconds_of_a_validation(parser: ConfigParser, searches: bool) -> tuple[floa
     of_network, of_truth = (
         seconds_of_scoring(each, truth, decoding) for each in (predicted, as_predicted(truth, decoding))
     )
-    scoring = min(max(of_network, of_truth), 2 * of_truth)
+    scoring = likely(of_network, of_truth)
     return predicting + max(seconds - predicting, 0.0) * scoring / max(of_network, 1e-9), scoring
 
 

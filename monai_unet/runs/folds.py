@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from monai.bundle import ConfigParser
 
+from monai_unet.command import command_line
 from monai_unet.data import folds_of, named, need, split_files
 from monai_unet.handlers.find_values import MOST_SECTIONS, Section, find_values, predicted_sections
 from monai_unet.io import found_file, one_writer, write_found, written_aside
@@ -107,7 +108,7 @@ def _train_all(folder: Path, runs: Sequence[Mapping[str, Any]], say: Callable[[s
         left = len(runs) - index
         if left and is_new:
             took = time.perf_counter() - start
-            say(f"fold {index} took {duration(took)}; as long for each of the other {left} are {duration(left * took)}")
+            say(f"fold {index} of {len(runs)} took {duration(took)}; at this pace, {duration(left * took)} are left")
 
 
 def _run(folder: Path, what: What, overrides: Mapping[str, Any]) -> None:
@@ -193,6 +194,8 @@ def _report(
         "ensemble": str(model),
         "values": ", ".join(f"{name} {value:g}" for name, value in values.items()) or "the recipe's",
     }
+    if typed := command_line():
+        facts["command"] = typed
     page = folds_page(f"{len(folds)} folds of {folder.resolve().name}", facts, folds, _NOTES)
     for name, text in (("folds.csv", folds_csv(folds)), ("folds.html", page)):
         with written_aside(output_dir / name) as temporary:

@@ -1,4 +1,5 @@
 import base64
+import csv
 import io
 import re
 import shutil
@@ -102,6 +103,18 @@ def test_the_mean_of_the_sections_values_is_the_score_where_the_score_is_a_mean(
         mean = np.mean([float(row[head.index(name)]) for row in sections])
         assert mean == pytest.approx(float(value), abs=1e-4), name
         assert mean < 0.9999
+
+
+def test_the_scores_of_the_sections_are_a_table_too_in_the_order_of_the_data(tmp_path):
+    page = evaluate(tmp_path, [section("good"), section("bad", cut=True), section("fine")])
+    with (tmp_path / "sections.csv").open(encoding="utf-8", newline="") as file:
+        table = list(csv.DictReader(file))
+    assert [row["section"] for row in table] == ["good", "bad", "fine"]
+    head, *shown = rows(page, "per-section")
+    by_name = {row[0]: row for row in shown}
+    for row in table:
+        for name in ("v_rand", "dice", "seg"):
+            assert float(by_name[row["section"]][head.index(name)]) == pytest.approx(float(row[name]), abs=1e-4)
 
 
 def test_the_worst_section_comes_first_by_the_key_metric(tmp_path):
@@ -286,6 +299,7 @@ def test_a_second_run_starts_at_section_zero_and_leaves_nothing_half_written(tmp
         "report.html",
         "section_000.png",
         "section_001.png",
+        "sections.csv",
     ]
 
 
