@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -53,6 +53,7 @@ def new_bundle(
     pages: Pages | None = None,
     colours: str | None = None,
     normalise: Normalise | None = None,
+    values: Mapping[str, Any] | None = None,
 ) -> NewBundle:
     """Make a bundle for a folder of images and labels.
 
@@ -69,6 +70,8 @@ def new_bundle(
         pages: as in `survey_folder`.
         colours: of labels in colour, as in `survey_folder`.
         normalise: the knob; chosen by the exposures of the images when left out.
+        values: of other knobs, instead of those that are chosen or that `like` has. With `validation` 0 all sections
+            train, one will do, and the last weights of a run are kept, as none can tell which are best.
 
     Returns:
         What was made.
@@ -84,8 +87,10 @@ def new_bundle(
     if start.kind == "restoration":
         raise ValueError(f"{like} restores images, and these have labels: use another --like, or --targets")
     one_type = normalise in (None, "dataset")
+    given = dict(values or {})
+    fewest = 1 if given.get("validation") == 0 else 2
     survey = survey_folder(
-        dataset_dir, classes, labels, ignore_label, partly_annotated, channels, pages, colours, one_type
+        dataset_dir, classes, labels, ignore_label, partly_annotated, channels, pages, colours, one_type, fewest
     )
     if survey.problems:
         raise ValueError(card.problem_list(survey))
@@ -93,8 +98,10 @@ def new_bundle(
         ignore_label is not None or bool(partly_annotated) or UNKNOWN in (parse_colours(colours) if colours else ())
     )
     kind = _kind(start, survey, like, has_unknown)
-    settings = choose_settings(survey, compose(start)["train"], ignore_label, partly_annotated, colours, normalise)
-    settings = [each for each in settings if kind in knobs()[each.name].kinds]
+    train = {**compose(start)["train"], **given}
+    settings = choose_settings(survey, train, ignore_label, partly_annotated, colours, normalise)
+    settings = [each for each in settings if each.name not in given and kind in knobs()[each.name].kinds]
+    settings += [Setting(name, value, "as given") for name, value in given.items()]
     recipe = _recipe(start, kind, name, survey, settings)
     write_bundle(folder, recipe, card.model_card(name, survey, settings, Path(like).resolve().name, _RESULTS[kind]))
     return NewBundle(folder, survey, tuple(settings))
@@ -170,7 +177,9 @@ def _kind(start: Recipe, survey: Survey, like: str, has_unknown: bool) -> str:
 def _recipe(start: Recipe, kind: str, name: str, survey: Survey, settings: Sequence[Setting]) -> Recipe:
     """The recipe to start from, with the values that are this bundle's own."""
     own = {each.name: each.value for each in settings}
-    tile = own.pop("tile")  # of training; inference chooses its own by memory
+    in_training: dict[str, Any] = {"tile": own.pop("tile")}  # inference chooses its own by memory
+    if own["validation"] == 0:  # the sections that train cannot tell which weights are best
+        in_training["validate::handlers::SaveBest::can_tell"] = False
     own |= {
         "dataset_dir": str(survey.folder.resolve()),
         "input": f"$@dataset_dir + '/{survey.inputs}'",
@@ -180,7 +189,7 @@ def _recipe(start: Recipe, kind: str, name: str, survey: Survey, settings: Seque
         kind,
         {**{knob: value for knob, value in start.knobs.items() if knob not in _OF_THE_DATA}, **own},
         {
-            "train": {"tile": tile},
+            "train": in_training,
             "evaluate": {"validate::handlers::SaveReport::title": f"U-Net on {name}"},
             "inference": start.changes.get("inference", {}),
             "metadata": _metadata(name, kind, survey, own["colours"]),

@@ -127,6 +127,7 @@ def survey_folder(
     pages: Pages | None = None,
     colours: str | None = None,
     one_type: bool = True,
+    fewest: int = 2,
 ) -> Survey:
     """Look through a folder of images and labels.
 
@@ -146,6 +147,7 @@ def survey_folder(
             what a file's labels tell: as many sections as it has pages, or one.
         colours: of labels in colour, see `monai_unet.colours.parse_colours`.
         one_type: whether images of different types are a problem, as where the same numbers normalise all.
+        fewest: sections that there have to be: 2, or 1 where none validates.
 
     Returns:
         What was found, with all problems, as far as one does not hide another: a damaged file has no known values.
@@ -236,7 +238,7 @@ def survey_folder(
             judge_instances(sections, warnings)
         for film in by_film.values() if kind != "classes" else ():
             judge_counts(film, warnings)
-    if not problems and result.num_sections < 2:
+    if not problems and result.num_sections < fewest:
         problems.append(
             f"{pairs[0]['image']} is a single section; at least two are needed, one to train on and one to "
             "validate on: cut it into two images, or label another"

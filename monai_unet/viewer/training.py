@@ -1,0 +1,273 @@
+"""Train on what was painted: a bundle for it, and MONAI's training in a process of its own.
+
+The bundle's folder holds everything: `painted/` with the images and labels, `configs/`, `models/`, `output/`.
+"""
+
+from __future__ import annotations
+
+import filecmp
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from monai_unet.io.atomic import scratch_folder
+from monai_unet.networks import read_checkpoint
+from monai_unet.recipes.create import new_bundle
+from monai_unet.viewer.painted import Meaning, Painted, write_painted
+
+LIKE = "dic_hela_compact"
+FEATURES = (8, 16, 32, 64, 128)
+"""Channels of the levels: two thirds of a second a step on one CPU core."""
+
+_BATCH = 2  # tiles in a step
+_LOOKS, _APART = 20, 10  # previews of a run, and the fewest iterations between them
+_BAR = re.compile(r"training:\s.*?(\d+)/(\d+) \[[\d:?]+<([\d:?]+).*?(?:loss=([-+.\deinfa]+))?\]")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training that can be started.
+
+    Attributes:
+        bundle: its folder.
+        options: for MONAI's command, by name.
+        files: pairs of an image and labels that it trains on.
+        story: in one line what it starts from.
+    """
+
+    bundle: Path
+    options: Mapping[str, Any]
+    files: int
+    story: str
+
+    @property
+    def command(self) -> list[str]:
+        """The command that runs it; the same that a terminal would take."""
+        config = str(self.bundle / "configs" / "train.json")
+        given = [part for name, value in self.options.items() for part in (f"--{name}", str(value))]
+        return [sys.executable, "-m", "monai.bundle", "run", "training", "--config_file", config, *given]
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where a training is: iteration, of how many, the loss, None where it was not looked at, and the time left."""
+
+    iteration: int
+    total: int
+    loss: float | None
+    left: str
+
+
+def prepare(
+    bundle: str | Path,
+    painted: Sequence[Painted],
+    meaning: Meaning,
+    classes: Sequence[str] = (),
+    iterations: int = 400,
+    features: Sequence[int] = FEATURES,
+    values: Mapping[str, Any] | None = None,
+) -> Run:
+    """Write what was painted and the bundle for it; where there is one of the same network, go on from its weights.
+
+    A bundle that has been trained on exactly this is resumed. Where more was painted since, a new run starts from the
+    weights that there are.
+
+    Args:
+        bundle: folder of the bundle; made when it is not there.
+        painted: images and labels.
+        meaning: what the numbers are.
+        classes: names, background first; "background", "foreground" or "class_1" and so on when left out.
+        iterations: of this run.
+        features: channels of the network's levels.
+        values: of other knobs.
+
+    Raises:
+        ValueError: when nothing can be learned from what was painted, with all the reasons.
+        FileExistsError: when there is something else at `bundle`.
+    """
+    folder = Path(bundle)
+    if folder.exists() and not _is_ours(folder):
+        raise FileExistsError(
+            f"{folder} exists, and was not made by training in the viewer: choose another folder, or one that does not "
+            "exist yet"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    there, models = folder / "painted", folder / "models"
+    with scratch_folder(folder) as scratch:
+        data = write_painted(scratch / "painted", painted, meaning)
+        names = _class_names(meaning, data.numbers, classes)
+        batch = min(_BATCH, data.files)
+        steps = -(-data.files // batch)  # of an epoch
+        epochs = max(iterations // steps, 1)
+        is_same = _is_same(data.path, there)
+        if there.exists():
+            there.rename(scratch / "before")
+        data.path.rename(there)
+        try:
+            made = new_bundle(
+                folder.name,
+                there,
+                like=LIKE,
+                out=scratch / folder.name,
+                classes=names if meaning == "classes" else None,
+                labels="classes" if meaning == "classes" else "instances",
+                ignore_label=data.ignore_label,
+                values={
+                    "validation": 0,
+                    "features": list(features),
+                    "batch_size": batch,
+                    "epochs": epochs,
+                    "val_interval": max(epochs // _LOOKS, min(_APART // steps, epochs), 1),
+                    **(values or {}),
+                },
+            )
+        except BaseException:  # leave what there was
+            there.rename(scratch / "refused")
+            if (scratch / "before").exists():
+                (scratch / "before").rename(there)
+            raise
+        fits = _same_network(made.folder, folder)
+        _move(made.folder, folder)
+    weights, checkpoint = models / "model.pt", models / "checkpoint.pt"
+    if is_same and fits and (done := _epochs_done(checkpoint)):
+        return Run(folder, {"epochs": done + epochs}, data.files, f"goes on after {done * steps} iterations")
+    checkpoint.unlink(missing_ok=True)
+    if fits and weights.is_file():
+        start = models / "start.pt"
+        shutil.copyfile(weights, start)
+        return Run(folder, {"initial_weights": start}, data.files, "starts from the weights of the last training")
+    weights.unlink(missing_ok=True)  # of another network, which nothing fits any more
+    return Run(folder, {}, data.files, "starts from random weights")
+
+
+class Training:
+    """A training in a process of its own.
+
+    Args:
+        run: what `prepare` gives.
+        threads: of the process; those that PyTorch takes when left out.
+    """
+
+    def __init__(self, run: Run, threads: int | None = None) -> None:
+        self.run = run
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1", "COLUMNS": "200"}
+        if threads:
+            environment["OMP_NUM_THREADS"] = str(threads)
+        windows = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
+        self.process = subprocess.Popen(
+            run.command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            creationflags=windows,
+            start_new_session=not windows,  # so that a Ctrl-C in the viewer's terminal does not reach it twice
+        )
+        self.stopped = False
+        self.said: list[str] = []
+
+    def steps(self) -> Iterator[Step]:
+        """Each step that the process shows, until it ends.
+
+        Raises:
+            RuntimeError: when it fails, with the reason that it gave.
+        """
+        assert self.process.stdout is not None
+        rest = ""
+        while piece := self.process.stdout.read1(1 << 16):  # type: ignore[attr-defined]
+            *lines, rest = re.split(r"[\r\n]", rest + piece.decode(errors="replace"))
+            for line in lines:
+                if step := read_bar(line):
+                    yield step
+                elif line.strip():
+                    self.said.append(line.strip())
+        if rest.strip():
+            self.said.append(rest.strip())
+        if self.process.wait() and not self.stopped:
+            raise RuntimeError(f"training in {self.run.bundle} failed: {self.said[-1] if self.said else 'no reason given'}")
+
+    def stop(self) -> None:
+        """End it as Ctrl-C does: the last checkpoint is kept, and the same run goes on from it."""
+        self.stopped = True
+        if self.process.poll() is None:
+            self.process.send_signal(getattr(signal, "CTRL_BREAK_EVENT", signal.SIGINT))
+
+
+def read_bar(line: str) -> Step | None:
+    """What a line of the training's progress bar says; None of other lines.
+
+    Example:
+        >>> read_bar("training:  50%|#####     | 10/20 [00:05<00:05,  1.90it/s, loss=0.1234]")
+        Step(iteration=10, total=20, loss=0.1234, left='00:05')
+    """
+    found = _BAR.search(line)
+    if not found:
+        return None
+    iteration, total, left, loss = found.groups()
+    return Step(int(iteration), int(total), float(loss) if loss else None, left)
+
+
+def weights_of(bundle: Path) -> Path:
+    """The weights of a bundle that predict; there as soon as a training has looked once."""
+    return bundle / "models" / "model.pt"
+
+
+def _is_ours(folder: Path) -> bool:
+    return (folder / "painted" / "labels").is_dir() or not any(folder.iterdir())
+
+
+def _class_names(meaning: Meaning, numbers: Sequence[int], given: Sequence[str]) -> list[str]:
+    """Background first."""
+    count = 2 if meaning == "cells" else max(numbers)
+    if given and len(given) != count:
+        raise ValueError(f"{count} classes are painted, background with them, and {len(given)} are named: {', '.join(given)}")
+    if meaning == "cells" or given:
+        return list(given) or ["background", "cell"]
+    return ["background", *(["foreground"] if count == 2 else [f"class_{number}" for number in range(1, count)])]
+
+
+def _same_network(new: Path, old: Path) -> bool:
+    """Whether the weights of one bundle fit the other, and mean the same there."""
+    configs = [folder / "configs" / "train.json" for folder in (new, old)]
+    if not configs[1].is_file():
+        return False
+    one, other = (json.loads(path.read_text(encoding="utf-8")) for path in configs)
+    return all(one.get(name) == other.get(name) for name in ("classes", "separation", "channels", "features"))
+
+
+def _move(new: Path, old: Path) -> None:
+    """Put a new bundle's files in the place of those of the old one, whose weights and output stay."""
+    (old / "models").mkdir(exist_ok=True)
+    for entry in new.iterdir():
+        if entry.name == "models":
+            continue
+        if entry.is_dir():
+            shutil.rmtree(old / entry.name, ignore_errors=True)
+        entry.replace(old / entry.name)
+
+
+def _is_same(new: Path, old: Path) -> bool:
+    """Whether two folders of images and labels have the same files, byte for byte."""
+    for part in ("images", "labels"):
+        here, there = ({path.name for path in (each / part).glob("*")} for each in (new, old))
+        if here != there:
+            return False
+        _, differing, unread = filecmp.cmpfiles(new / part, old / part, here, shallow=False)
+        if differing or unread:
+            return False
+    return True
+
+
+def _epochs_done(checkpoint: Path) -> int:
+    """The epochs of a checkpoint; 0 without one."""
+    if not checkpoint.is_file():
+        return 0
+    trainer = read_checkpoint(checkpoint)["trainer"]
+    return int(trainer["iteration"] // trainer["epoch_length"])
