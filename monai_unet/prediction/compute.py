@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from itertools import islice
@@ -72,14 +72,25 @@ class _Threads:
         return done
 
 
-def compute(job: Job, store: PredictionStore, pool: Pool, progress: bool) -> None:
-    """Every chunk that is missing; errors as those of `predict_chunk` and of the pool."""
+def compute(job: Job, store: PredictionStore, pool: Pool, progress: bool | Callable[[int, int], None]) -> None:
+    """Every chunk that is missing; errors as those of `predict_chunk`, of the pool, and of `progress`.
+
+    Args:
+        job: that the chunks are of.
+        store: that takes them.
+        pool: that computes them.
+        progress: see `monai_unet.prediction.out_of_core.predict`.
+    """
     missing = store.missing_chunks()
     total = int(np.prod(store.grid))
+    finished = total - len(missing)
     waiting = iter(missing)
     running = {pool.submit(job, index) for index in islice(waiting, pool.ahead)}
-    with tqdm(total=total, initial=total - len(missing), unit="tile", desc="predicting", disable=not progress) as bar:
+    with tqdm(total=total, initial=finished, unit="tile", desc="predicting", disable=progress is not True) as bar:
         while running:
             done = pool.next_done(running)
             bar.update(len(done))
+            finished += len(done)
+            if callable(progress):
+                progress(finished, total)
             running = (running - done) | {pool.submit(job, index) for index in islice(waiting, len(done))}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -60,7 +60,7 @@ def predict(
     workers: int = 1,
     scheduler: str | None = None,
     device: str | None = None,
-    progress: bool = True,
+    progress: bool | Callable[[int, int], None] = True,
     objects: str | os.PathLike[str] | None = None,
 ) -> Path:
     """Predict an image file of any size.
@@ -87,7 +87,8 @@ def predict(
         workers: processes on this machine; 1 computes in this process.
         scheduler: address of a Dask scheduler whose workers see the same files, in place of `workers`.
         device: where the network computes; when left out, a GPU where there is one.
-        progress: show a bar with the time left.
+        progress: show a bar with the time left; or a function that is told, after each tile, how many are done and of
+            how many. What it raises ends the prediction as Ctrl-C does: the tiles are kept, and the same call goes on.
         objects: a `.csv` that gets a row for each of the instances, see docs/outputs.md.
 
     Returns:
@@ -164,7 +165,7 @@ def predict(
             if store.missing_chunks():
                 if model.exposure.of_the_image and store.scale is None:
                     sections = region[0] if model.spatial_dims == 2 else None  # a volume's margin has others
-                    store.keep_scale(asdict(model.exposure.of_source(source, sections, progress)))
+                    store.keep_scale(asdict(model.exposure.of_source(source, sections, progress is True)))
                 with pool(workers, scheduler, device) as workplace:
                     compute(job, store, workplace, progress)
             asked.make(store)
