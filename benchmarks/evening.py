@@ -134,9 +134,7 @@ def evening(way: Way, folder: Path, work: Path, threads: int) -> list[dict[str, 
             at, place = places.pop(0) if places and strokes % 4 < 2 else (int(rng.integers(len(hands))), None)
             for number in (INSIDE, BACKGROUND):
                 strokes += hands[at].draw(number, place)
-        painted = [
-            Painted(f"{way.data}{i:02d}", images[i], hand.labels) for i, hand in zip(chosen, hands, strict=True)
-        ]
+        painted = [Painted(f"{way.data}{i:02d}", images[i], hand.labels) for i, hand in zip(chosen, hands, strict=True)]
         length = ITERATIONS * (len(ROUNDS) if way.where == "all" else 1)
         run = prepare(bundle, painted, way.meaning, iterations=length)
         start = time.perf_counter()
@@ -189,9 +187,7 @@ def page(found: dict[str, list[dict[str, Any]]], command: str, picture: str) -> 
     for way in WAYS:
         for each in found.get(way.name, []):
             scores = ", ".join(
-                f"{name} {value:.3f}"
-                for name, value in each.items()
-                if name not in ("strokes", "painted", "minutes")
+                f"{name} {value:.3f}" for name, value in each.items() if name not in ("strokes", "painted", "minutes")
             )
             strokes = "all" if way.where == "all" else each["strokes"]
             lines.append(
@@ -209,7 +205,10 @@ def draw(found: dict[str, list[dict[str, Any]]], path: Path) -> None:
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(1, 2, figsize=(9, 3.4), layout="constrained", dpi=110)
-    titles = {"dic": ("SEG", "DIC-HeLa: SEG of unseen frames"), "isbi": ("V_rand", "ISBI 2012: V_rand of unseen sections")}
+    titles = {
+        "dic": ("SEG", "DIC-HeLa: SEG of unseen frames"),
+        "isbi": ("V_rand", "ISBI 2012: V_rand of unseen sections"),
+    }
     colours = {"classes uncertain": "C0", "classes anywhere": "C1", "cells uncertain": "C2"}
     labels = {"classes": "strokes", "cells": "whole cells"}
     for axis, (data, (name, title)) in zip(axes, titles.items(), strict=True):
@@ -248,7 +247,9 @@ def main() -> None:
         found[way.name] = evening(way, args.data, args.work, args.threads)
         picture = args.out.with_suffix(".png")
         draw(found, picture)
-        publish(page(found, "python benchmarks/evening.py --data FOLDER --work FOLDER --out PAGE", picture.name), args.out)
+        publish(
+            page(found, "python benchmarks/evening.py --data FOLDER --work FOLDER --out PAGE", picture.name), args.out
+        )
 
 
 if __name__ == "__main__":

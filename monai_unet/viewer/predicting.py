@@ -23,6 +23,7 @@ from monai_unet.prediction.out_of_core import predict
 from monai_unet.shipped import bundle_folder, shipped_bundles
 from monai_unet.transforms.restoration import Restoration
 from monai_unet.viewer.images import session_folder
+from monai_unet.viewer.uncertain import Place, uncertain_places
 
 OUTPUTS = ("instances", "label", "probability")
 _IN_MEMORY = 1 << 26  # bytes; larger arrays are shown from the disk, as a pyramid
@@ -146,6 +147,13 @@ def predict_whole(
     return predict(request.image, whole_path(request, folder), progress=tell, **request.arguments)
 
 
+def least_sure_places(request: Request, folder: Path, is_stopped: Callable[[], bool]) -> list[Place]:
+    """Predict an image, as `predict_whole` does, and give its places, the least sure one first."""
+    request = replace(request, output="probability")
+    store = PredictionStore(predict_whole(request, folder, lambda done, total: None, is_stopped))
+    return uncertain_places(store.level(0), channels="c" in store.axes)
+
+
 def shown(store: Path) -> list[Shown]:
     """The layers that show a store of a prediction: probabilities or restored channels, then labels.
 
@@ -196,7 +204,11 @@ def _images(store: PredictionStore) -> Iterator[Shown]:
         if restores:
             options = {}
         else:
-            options |= {"colormap": colour, "opacity": 0.6, "contrast_limits": (0, 255 if store.dtype == "uint8" else 1)}
+            options |= {
+                "colormap": colour,
+                "opacity": 0.6,
+                "contrast_limits": (0, 255 if store.dtype == "uint8" else 1),
+            }
         yield Shown("image", _levels(store, channel), name if restores else f"probability of {name}", options)
 
 

@@ -191,7 +191,8 @@ class Training:
         if rest.strip():
             self.said.append(rest.strip())
         if self.process.wait() and not self.stopped:
-            raise RuntimeError(f"training in {self.run.bundle} failed: {self.said[-1] if self.said else 'no reason given'}")
+            reason = self.said[-1].removeprefix("monai-unet: error: ") if self.said else "no reason given"
+            raise RuntimeError(f"training in {self.run.bundle} failed: {reason}")
 
     def stop(self) -> None:
         """End it as Ctrl-C does: the last checkpoint is kept, and the same run goes on from it."""
@@ -227,7 +228,9 @@ def _class_names(meaning: Meaning, numbers: Sequence[int], given: Sequence[str])
     """Background first."""
     count = 2 if meaning == "cells" else max(numbers)
     if given and len(given) != count:
-        raise ValueError(f"{count} classes are painted, background with them, and {len(given)} are named: {', '.join(given)}")
+        raise ValueError(
+            f"{count} classes are painted, background with them, and {len(given)} are named: {', '.join(given)}"
+        )
     if meaning == "cells" or given:
         return list(given) or ["background", "cell"]
     return ["background", *(["foreground"] if count == 2 else [f"class_{number}" for number in range(1, count)])]

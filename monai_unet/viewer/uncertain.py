@@ -33,15 +33,18 @@ class Place:
     entropy: float
 
 
-def uncertain_places(probability: Any, painted: Any | None = None, size: int = SIZE) -> list[Place]:
+def uncertain_places(
+    probability: Any, painted: Any | None = None, size: int = SIZE, channels: bool = False
+) -> list[Place]:
     """The places of a prediction, the least sure one first, without those where something is painted.
 
     Args:
-        probability: of class 1, (H, W) or (D, H, W), or of each class, (C, H, W) or (C, D, H, W) with `painted` to
-            tell them apart; floating point from 0 to 1, or uint8 from 0 to 255. An array or a Zarr: it is read block
-            by block. Where a store has not been filled yet it holds zeros, which are sure.
+        probability: of class 1, (H, W) or (D, H, W), or of each class, (C, H, W) or (C, D, H, W); floating point from 0
+            to 1, or uint8 from 0 to 255. An array or a Zarr: it is read block by block. Where a store has not been
+            filled yet it holds zeros, which are sure.
         painted: labels of the image, (H, W) or (D, H, W), 0 where nothing is painted; nothing is when left out.
         size: side of a place, pixels.
+        channels: whether the first axis is of the classes.
 
     Raises:
         ValueError: when the shapes do not fit.
@@ -51,17 +54,17 @@ def uncertain_places(probability: Any, painted: Any | None = None, size: int = S
         >>> uncertain_places(probability, size=2)[0]
         Place(section=0, y=2, x=0, size=2, entropy=1.0)
     """
-    shape = tuple(probability.shape)
-    spatial = shape if painted is None else tuple(painted.shape)
-    if shape[-len(spatial) :] != spatial or len(shape) - len(spatial) > 1 or len(spatial) not in (2, 3):
-        raise ValueError(f"labels of shape {spatial} do not fit a prediction of shape {shape}: are they of one image?")
+    spatial = tuple(probability.shape)[channels:]
+    if len(spatial) not in (2, 3) or (painted is not None and tuple(painted.shape) != spatial):
+        what = "nothing" if painted is None else f"labels of shape {tuple(painted.shape)}"
+        raise ValueError(f"{what} and a prediction of shape {spatial}: expected two or three axes, the same of both")
+    of_classes = (slice(None),) * channels
     places = []
     for section in range(spatial[0]) if len(spatial) == 3 else (0,):
         at = (section,) if len(spatial) == 3 else ()
         for y, x in _blocks(spatial[-2:], size):
-            channels = (slice(None),) if len(shape) > len(spatial) else ()
-            means = _means(entropy(np.asarray(probability[(*channels, *at, y, x)]), bool(channels)), size)
-            free = means >= 0
+            means = _means(entropy(np.asarray(probability[(*of_classes, *at, y, x)]), channels), size)
+            free = np.ones(means.shape, bool)
             if painted is not None:
                 free = _means((np.asarray(painted[(*at, y, x)]) > 0).astype(np.float32), size) == 0
             rows, columns = np.nonzero(free)
@@ -70,6 +73,13 @@ def uncertain_places(probability: Any, painted: Any | None = None, size: int = S
                 for row, column in zip(rows, columns, strict=True)
             ]
     return sorted(places, key=lambda place: -place.entropy)
+
+
+def is_painted(painted: Any, place: Place) -> bool:
+    """Whether something is painted in a place of labels, (H, W) or (D, H, W)."""
+    at = (place.section,) if len(painted.shape) == 3 else ()
+    square = (slice(place.y, place.y + place.size), slice(place.x, place.x + place.size))
+    return bool(np.asarray(painted[(*at, *square)]).any())
 
 
 def entropy(probability: np.ndarray, channels: bool = False) -> np.ndarray:

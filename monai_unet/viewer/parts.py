@@ -1,0 +1,163 @@
+"""Small Qt widgets that the tabs are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtCore import QPointF, Qt
+from qtpy.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF
+from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLabel, QLineEdit, QToolButton, QWidget
+
+RESULT = "monai_unet_result"
+"""In the metadata of layers that show results, which are no images to predict and no labels to train on."""
+
+
+class LayerChoice(QComboBox):
+    """One of a viewer's layers of a kind, by its name.
+
+    Args:
+        viewer: the viewer.
+        kind: "image" or "labels".
+    """
+
+    def __init__(self, viewer: Any, kind: str) -> None:
+        super().__init__()
+        self.viewer, self.kind = viewer, kind
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.setMinimumContentsLength(12)
+        for event in (viewer.layers.events.inserted, viewer.layers.events.removed):
+            event.connect(self._fill)
+        viewer.layers.events.inserted.connect(lambda event: event.value.events.name.connect(self._fill))
+        for layer in viewer.layers:
+            layer.events.name.connect(self._fill)
+        self._fill()
+
+    @property
+    def layer(self) -> Any | None:
+        """The layer that is chosen."""
+        name = self.currentData()
+        return self.viewer.layers[name] if name in self.viewer.layers else None
+
+    def choose(self, layer: Any) -> None:
+        """Choose a layer."""
+        self.setCurrentIndex(self.findData(layer.name))
+
+    def _fill(self, event: Any = None) -> None:
+        before = self.currentData()
+        self.blockSignals(True)
+        self.clear()
+        for layer in self.viewer.layers:
+            if layer._type_string == self.kind and RESULT not in layer.metadata:
+                self.addItem(layer.name, layer.name)
+        self.setCurrentIndex(max(self.findData(before), 0) if self.count() else -1)
+        self.blockSignals(False)
+        if self.currentData() != before:
+            self.currentIndexChanged.emit(self.currentIndex())
+
+
+class FolderChoice(QWidget):
+    """A folder, typed or chosen.
+
+    Args:
+        start: the folder at first.
+        title: of the dialog.
+        new: whether it may be one that does not exist yet.
+    """
+
+    def __init__(self, start: str, title: str, new: bool = False) -> None:
+        super().__init__()
+        self.title, self.new = title, new
+        self.line = QLineEdit(start)
+        button = QToolButton()
+        button.setText("…")
+        button.setToolTip(title)
+        button.clicked.connect(self._ask)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self.line, 1)
+        row.addWidget(button)
+
+    @property
+    def path(self) -> Path:
+        """The folder that is chosen."""
+        return Path(self.line.text()).expanduser()
+
+    def _ask(self) -> None:
+        if self.new:
+            name, _ = QFileDialog.getSaveFileName(self, self.title, self.line.text())
+        else:
+            name = QFileDialog.getExistingDirectory(self, self.title, self.line.text())
+        if name:
+            self.line.setText(name)
+
+
+class Status(QLabel):
+    """A line that says what goes on; errors in another colour."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setWordWrap(True)
+        self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+
+    def say(self, text: str, is_error: bool = False) -> None:
+        """Show a text in place of the last one."""
+        self.setStyleSheet("color: #ff8a80" if is_error else "")
+        self.setText(text)
+
+
+class LossCurve(QWidget):
+    """The loss against the iteration, drawn as it comes; the newest value is written beside its end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setMinimumHeight(110)
+        self.points: list[tuple[int, float]] = []
+
+    def clear(self) -> None:
+        """Forget all points."""
+        self.points = []
+        self.update()
+
+    def add(self, iteration: int, loss: float) -> None:
+        """Add a point."""
+        if not self.points or self.points[-1][0] < iteration:
+            self.points.append((iteration, loss))
+            self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802
+        """Draw frame, curve and numbers."""
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        line = painter.fontMetrics().height()
+        frame = self.rect().adjusted(4, line + 2, -4, -line - 2)
+        painter.setPen(QPen(QColor(128, 128, 128, 120), 1))
+        painter.drawRect(frame)
+        text = self.palette().windowText().color()
+        painter.setPen(text)
+        if len(self.points) < 2:
+            painter.drawText(frame, int(Qt.AlignmentFlag.AlignCenter), "the loss appears here")
+            return
+        first, last = self.points[0][0], self.points[-1][0]
+        highest = max(loss for _, loss in self.points)
+        inner = frame.adjusted(2, 4, -2, -2)
+        across, down = inner.width() / (last - first), inner.height() / (highest or 1)
+        curve = [
+            QPointF(inner.left() + (iteration - first) * across, inner.bottom() - loss * down)
+            for iteration, loss in self.points
+        ]
+        painter.drawText(frame.left(), line - 2, f"loss {self.points[-1][1]:.3g}, from {self.points[0][1]:.3g}")
+        painter.drawText(frame.left(), self.height() - 4, f"iteration {first}")
+        end = str(last)
+        painter.drawText(frame.right() - painter.fontMetrics().horizontalAdvance(end), self.height() - 4, end)
+        painter.setPen(QPen(QColor("#4fc3f7"), 2))
+        painter.drawPolyline(QPolygonF(curve))
+
+
+def keep_selection(viewer: Any, change: Callable[[], None]) -> None:
+    """Change the layers of a viewer, and leave what is selected and the tool in hand as they were."""
+    active = viewer.layers.selection.active
+    change()
+    if active is not None and active in viewer.layers:
+        viewer.layers.selection.active = active

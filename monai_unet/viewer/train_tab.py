@@ -1,0 +1,360 @@
+"""The tab that trains on what is painted, shows how it goes, and leads to the places worth painting next."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from napari.qt.threading import create_worker
+from qtpy.QtCore import QTimer, Signal
+from qtpy.QtWidgets import (
+    QApplication,
+    QCheckBox,
+    QComboBox,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QProgressBar,
+    QPushButton,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from monai_unet.errors import cause_under_monai, in_one_line
+from monai_unet.viewer.images import file_of, pixels_of, placed, session_folder, spatial_shape, visible_box
+from monai_unet.viewer.painted import BACKGROUND, Meaning, Painted
+from monai_unet.viewer.parts import FolderChoice, LayerChoice, LossCurve, Status, keep_selection
+from monai_unet.viewer.predict_tab import MOST
+from monai_unet.viewer.predicting import Request, Shown, least_sure_places, predict_visible
+from monai_unet.viewer.results import show_results
+from monai_unet.viewer.training import FEATURES, Run, Step, Training, prepare, weights_of
+from monai_unet.viewer.uncertain import Place, is_painted
+
+PAINT = "monai_unet_painted_over"
+"""In the metadata of Labels layers that are painted for training: the name of their image."""
+
+HINTS: dict[Meaning, str] = {
+    "classes": "Paint 1 over background and 2 over what you look for (3, 4, … are further classes). Short strokes will "
+    "do; 0 is not painted and weighs nothing. Where objects touch, draw 1 between them.",
+    "cells": "Paint 1 over some background, then cells: each whole, with a number of its own from 2 on (M takes the "
+    "next). 0 is not painted and weighs nothing: leave cells out as you like.",
+}
+_MEANINGS: dict[str, Meaning] = {"classes, by strokes": "classes", "cells, a number each": "cells"}
+_WIDTHS = {
+    "narrow: minutes on a CPU": FEATURES,
+    "a quarter: hours on a CPU": (16, 32, 64, 128, 256),
+    "the paper's: a GPU": (64, 128, 256, 512, 1024),
+}
+_LOOK = 1000  # milliseconds between two looks for new weights
+_ON_SCREEN = 300  # pixels that a place to paint takes there
+
+
+class TrainTab(QWidget):
+    """Train on painted layers.
+
+    Args:
+        viewer: the viewer that it is docked in.
+    """
+
+    trained = Signal(str)
+    """The folder of a bundle that there are new weights in."""
+
+    def __init__(self, viewer: Any) -> None:
+        super().__init__()
+        self.viewer = viewer
+        self.image = LayerChoice(viewer, "image")
+        self.labels = LayerChoice(viewer, "labels")
+        paint = QPushButton("Paint")
+        paint.setToolTip("a new Labels layer over the image, with the brush in hand")
+        paint.clicked.connect(self.paint)
+        self.meaning = QComboBox()
+        for text, meaning in _MEANINGS.items():
+            self.meaning.addItem(text, meaning)
+        self.hint = QLabel()
+        self.hint.setWordWrap(True)
+        self.classes = QLineEdit()
+        self.classes.setPlaceholderText("background, foreground")
+        self.classes.setToolTip("names of the classes, background first; may be left empty")
+        self.width_choice = QComboBox()
+        for text, features in _WIDTHS.items():
+            self.width_choice.addItem(text, features)
+        self.iterations = QSpinBox()
+        self.iterations.setRange(1, 10**6)
+        self.iterations.setValue(200)
+        self.iterations.setSingleStep(100)
+        self.iterations.setToolTip("steps of this training; the next one goes on from its weights")
+        self.folder = FolderChoice(str(Path.home() / "painted"), "the folder of the bundle", new=True)
+        self.folder.line.setToolTip("the bundle is made here: configs, weights, and what was painted")
+        self.start = QPushButton("Train")
+        self.start.setToolTip("goes on from the weights in the folder, if there are some")
+        self.stop = QPushButton("Stop")
+        self.bar = QProgressBar()
+        self.curve = LossCurve()
+        self.preview = QCheckBox("Preview what is visible while training")
+        self.preview.setChecked(True)
+        self.next = QPushButton("Uncertain place next")
+        self.next.setToolTip(
+            "show the place that the newest weights are least sure of and where nothing is painted yet"
+        )
+        self.status = Status()
+
+        form = QFormLayout()
+        form.addRow("Image", self.image)
+        row = QHBoxLayout()
+        row.addWidget(self.labels, 1)
+        row.addWidget(paint)
+        form.addRow("Painted in", row)
+        form.addRow("Numbers are", self.meaning)
+        form.addRow(self.hint)
+        form.addRow("Names", self.classes)
+        form.addRow("Network", self.width_choice)
+        form.addRow("Iterations", self.iterations)
+        form.addRow("Bundle", self.folder)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.start, 1)
+        buttons.addWidget(self.stop)
+        column = QVBoxLayout(self)
+        column.addLayout(form)
+        column.addLayout(buttons)
+        for widget in (self.bar, self.curve, self.preview, self.next, self.status):
+            column.addWidget(widget)
+        column.addStretch()
+
+        self.training: Training | None = None
+        self.workers: list[Any] = []
+        self._previewing = False
+        self._previewed: int | None = None  # time of the weights that the preview shows
+        self._places: list[Place] = []
+        self._places_of: tuple[Any, ...] = ()
+        self._is_closed = threading.Event()
+        self._timer = QTimer(self)
+        self._timer.setInterval(_LOOK)
+        self._timer.timeout.connect(self._look_for_weights)
+        self.meaning.currentIndexChanged.connect(self._show_hint)
+        self.start.clicked.connect(self.train)
+        self.stop.clicked.connect(self.stop_training)
+        self.next.clicked.connect(self.next_place)
+        self._show_hint()
+        self._set_busy(False)
+        self.destroyed.connect(self.close_down)
+        if (app := QApplication.instance()) is not None:
+            app.aboutToQuit.connect(self.close_down)
+
+    def paint(self) -> None:
+        """Make a Labels layer over the image, or take the one that there is, and the brush in hand."""
+        image = self.image.layer
+        if image is None:
+            self.status.say("Open an image first.", True)
+            return
+        name = f"{image.name}: painted"
+        if name not in self.viewer.layers:
+            self.viewer.add_labels(
+                np.zeros(spatial_shape(image), np.int32), name=name, metadata={PAINT: image.name}, **placed(image)
+            )
+        layer = self.viewer.layers[name]
+        self.viewer.layers.selection.active = layer
+        layer.selected_label, layer.brush_size, layer.mode = BACKGROUND + 1, 6, "paint"
+        self.labels.choose(layer)
+        self.status.say("")
+
+    def pairs(self) -> list[tuple[Any, Any]]:
+        """The images with the layers painted over them: the chosen ones, and all others that were made here."""
+        image, labels = self.image.layer, self.labels.layer
+        if image is not None and labels is not None:
+            labels.metadata[PAINT] = image.name
+        return [
+            (self.viewer.layers[layer.metadata[PAINT]], layer)
+            for layer in self.viewer.layers
+            if layer.metadata.get(PAINT) in self.viewer.layers
+        ]
+
+    def train(self) -> None:
+        """Write what is painted, make the bundle or go on with it, and start the training."""
+        pairs = self.pairs()
+        if not pairs:
+            self.status.say("Press Paint and draw some strokes first.", True)
+            return
+        meaning, folder = self.meaning.currentData(), self.folder.path
+        names = [each.strip() for each in self.classes.text().split(",") if each.strip()]
+        features, iterations = self.width_choice.currentData(), self.iterations.value()
+        try:
+            # copied, as painting goes on
+            painted = [Painted(image.name, pixels_of(image), np.array(labels.data)) for image, labels in pairs]
+        except ValueError as error:
+            self.status.say(str(error), True)
+            return
+        self._set_busy(True)
+        self.status.say(f"looking through {len(pairs)} painted image{'s' if len(pairs) > 1 else ''} …")
+
+        def work() -> Run:
+            return prepare(folder, painted, meaning, names, iterations, features)
+
+        self._work(work, self._run)
+
+    def stop_training(self) -> None:
+        """Stop; the next training goes on from there."""
+        if self.training is not None:
+            self.training.stop()
+            self.status.say("stopping …")
+
+    def close_down(self) -> None:
+        """Stop what runs, before the viewer waits for it."""
+        self._is_closed.set()
+        if self.training is not None:
+            self.training.stop()
+
+    def next_place(self) -> None:
+        """Show the least sure place of the image that is not painted yet, by the newest weights."""
+        image, labels, bundle = self.image.layer, self.labels.layer, self.folder.path
+        if image is None or not weights_of(bundle).is_file():
+            self.status.say("There are no weights in the bundle's folder yet: train first.", True)
+            return
+        key = (image.name, bundle, weights_of(bundle).stat().st_mtime_ns)
+        if key == self._places_of:
+            self._go_on(image, labels)
+            return
+        self.next.setEnabled(False)
+        self.status.say("predicting the image to find where it is unsure …")
+
+        def work() -> list[Place]:
+            return least_sure_places(Request(file_of(image), str(bundle)), session_folder(), self._is_closed.is_set)
+
+        def go(places: list[Place]) -> None:
+            self._places, self._places_of = places, key
+            self.next.setEnabled(True)
+            self._go_on(image, labels)
+
+        self._work(work, go)
+
+    def _go_on(self, image: Any, labels: Any | None) -> None:
+        while self._places:
+            place = self._places.pop(0)
+            if labels is None or not is_painted(labels.data, place):
+                self._show(image, place)
+                return
+        self.status.say("Something is painted in every place that it was unsure of: train again.")
+
+    def _show(self, image: Any, place: Place) -> None:
+        """Move the view to a place, and frame it."""
+        where = placed(image)
+        scale, first = where["scale"], where["translate"]
+        corner = np.array([place.section, place.y, place.x])[-len(scale) :]
+        size = np.array([0, place.size, place.size])[-len(scale) :]
+        start, stop = first + scale * corner, first + scale * (corner + size)
+        if len(scale) == 3:
+            self.viewer.dims.set_point(self.viewer.dims.ndim - 3, start[0])
+        self.viewer.camera.center = tuple((start + stop) / 2)
+        self.viewer.camera.zoom = _ON_SCREEN / (place.size * scale[-1])
+        (y, x), (low, right) = start[-2:], stop[-2:]
+        rest = list(start[:-2])
+        corners = [[*rest, y, x], [*rest, y, right], [*rest, low, right], [*rest, low, x]]
+        name = "paint here"
+
+        def change() -> None:
+            if name in self.viewer.layers:
+                self.viewer.layers.remove(name)
+            width = 2 * scale[-1]
+            style = {"face_color": "transparent", "edge_color": "yellow", "edge_width": width}
+            self.viewer.add_shapes([corners], shape_type="polygon", name=name, **style)
+
+        keep_selection(self.viewer, change)
+        self.status.say(f"unsure by {100 * place.entropy:.0f} %: paint what you know here, then train again")
+
+    def _run(self, run: Run) -> None:
+        self.curve.clear()
+        self.status.say(f"training on {run.files} painted part{'s' if run.files > 1 else ''}; it {run.story}")
+        self.training = training = Training(run)
+        weights = weights_of(run.bundle)
+        self._previewed = weights.stat().st_mtime_ns if weights.is_file() else None
+        self._timer.start()
+
+        def steps() -> Iterator[Step]:
+            yield from training.steps()
+
+        worker = create_worker(steps)
+        worker.yielded.connect(self._show_step)
+        worker.finished.connect(self._end)
+        worker.errored.connect(self._fail)
+        self.workers.append(worker)
+        worker.start()
+
+    def _show_step(self, step: Step) -> None:
+        self.bar.setRange(0, step.total)
+        self.bar.setValue(step.iteration)
+        self.bar.setFormat(f"%v of %m, {step.left} left")
+        if step.loss is not None:
+            self.curve.add(step.iteration, step.loss)
+
+    def _end(self) -> None:
+        training, self.training = self.training, None
+        self._timer.stop()
+        self._set_busy(False)
+        if training is None:
+            return
+        bundle = training.run.bundle
+        if training.stopped:
+            self.status.say(f"stopped; Train goes on from the weights in {bundle}")
+        elif training.process.returncode == 0:
+            self.status.say(f"done: {bundle} is a bundle, to predict with and to train further")
+        if weights_of(bundle).is_file():
+            self.trained.emit(str(bundle))
+        self._look_for_weights()
+
+    def _look_for_weights(self) -> None:
+        """Predict what is visible anew when there are new weights."""
+        weights, image = weights_of(self.folder.path), self.image.layer
+        if not self.preview.isChecked() or self._previewing or image is None or not weights.is_file():
+            return
+        newest = weights.stat().st_mtime_ns
+        if newest == self._previewed or len(self.viewer.dims.displayed) != 2:
+            return
+        try:
+            box = visible_box(image, self.viewer.dims.displayed, self.viewer.dims.current_step, MOST)
+        except ValueError:
+            return
+        self._previewing, self._previewed = True, newest
+        bundle = str(self.folder.path)
+
+        def work() -> list[Shown]:
+            return predict_visible(Request(file_of(image), bundle, "probability"), box)
+
+        def show(results: list[Shown]) -> None:
+            if image in self.viewer.layers:
+                show_results(self.viewer, image, results, "visible", [start for start, _ in box])
+
+        worker = create_worker(work)
+        worker.returned.connect(show)
+        worker.errored.connect(self._fail_preview)
+        worker.finished.connect(lambda: setattr(self, "_previewing", False))
+        self.workers.append(worker)
+        worker.start()
+
+    def _fail_preview(self, error: BaseException) -> None:
+        self.status.say(f"no preview: {in_one_line(cause_under_monai(error))}", True)
+
+    def _work(self, work: Any, show: Any) -> None:
+        worker = create_worker(work)
+        worker.returned.connect(show)
+        worker.errored.connect(self._fail)
+        self.workers = [each for each in self.workers if each.is_running] + [worker]
+        worker.start()
+
+    def _fail(self, error: BaseException) -> None:
+        self.next.setEnabled(True)
+        self._set_busy(self.training is not None)
+        self.status.say(in_one_line(cause_under_monai(error)), True)
+
+    def _show_hint(self) -> None:
+        meaning = self.meaning.currentData()
+        self.hint.setText(HINTS[meaning])
+        self.classes.setEnabled(meaning == "classes")
+
+    def _set_busy(self, is_busy: bool) -> None:
+        self.start.setEnabled(not is_busy)
+        self.stop.setEnabled(is_busy)
+        self.bar.setVisible(is_busy)
