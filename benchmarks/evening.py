@@ -52,6 +52,7 @@ class Way:
 
     @property
     def name(self) -> str:
+        """Of its row and its files."""
         return f"{self.data} {self.meaning} {self.where}"
 
 
@@ -175,9 +176,10 @@ def page(found: dict[str, list[dict[str, Any]]], command: str, picture: str) -> 
         where_it_ran("torch", "monai"),
         "",
         f"Features {list(FEATURES)}, two tiles a step, {ITERATIONS} iterations a round on one thread of a machine that",
-        "others used too; one seed. Images 0, 6 and 12 of ISBI 2012 and frames 000, 016 and 032 of DIC-C2DH-HeLa (silver",
-        "truth) were painted in; sections 18 to 23 and frames 056 to 080 are scored, at the threshold 0.5. Neither they nor",
-        f"their scores chose anything. Objects below {SMALLEST} pixels are dropped in the films, where classes are painted.",
+        "others used too; one seed. Sections 0, 6 and 12 of ISBI 2012 and frames 000, 016 and 032 of DIC-C2DH-HeLa",
+        "(silver truth) were painted in; sections 18 to 23 and frames 056 to 080 are scored, at the threshold 0.5.",
+        "Neither they nor their scores chose anything. Where classes are painted in the film, objects below",
+        f"{SMALLEST} pixels are dropped; where cells are, those below a tenth of the median painted cell.",
         "",
         f"![scores against strokes]({picture})",
         "",
@@ -205,10 +207,7 @@ def draw(found: dict[str, list[dict[str, Any]]], path: Path) -> None:
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(1, 2, figsize=(9, 3.4), layout="constrained", dpi=110)
-    titles = {
-        "dic": ("SEG", "DIC-HeLa: SEG of unseen frames"),
-        "isbi": ("V_rand", "ISBI 2012: V_rand of unseen sections"),
-    }
+    titles = {"dic": ("SEG", "DIC-HeLa, unseen frames"), "isbi": ("V_rand", "ISBI 2012, unseen sections")}
     colours = {"classes uncertain": "C0", "classes anywhere": "C1", "cells uncertain": "C2"}
     labels = {"classes": "strokes", "cells": "whole cells"}
     for axis, (data, (name, title)) in zip(axes, titles.items(), strict=True):
@@ -224,7 +223,7 @@ def draw(found: dict[str, list[dict[str, Any]]], path: Path) -> None:
                 text = f"{labels[way.meaning]}, {'half where it is unsure' if way.where == 'uncertain' else way.where}"
                 colour = colours[f"{way.meaning} {way.where}"]
                 axis.plot([each["strokes"] for each in rounds], values, "o-", color=colour, label=text)
-        axis.set(title=title, xlabel="strokes in three images", xscale="log", ylim=(0, 1))
+        axis.set(title=title, ylabel=name, xlabel="strokes in three images", xscale="log", ylim=(0, 1))
         axis.set_xticks(ROUNDS, map(str, ROUNDS), minor=False)
         axis.minorticks_off()
         axis.grid(alpha=0.3)
@@ -247,9 +246,8 @@ def main() -> None:
         found[way.name] = evening(way, args.data, args.work, args.threads)
         picture = args.out.with_suffix(".png")
         draw(found, picture)
-        publish(
-            page(found, "python benchmarks/evening.py --data FOLDER --work FOLDER --out PAGE", picture.name), args.out
-        )
+        command = f"python benchmarks/evening.py --data FOLDER --work FOLDER --out PAGE --threads {args.threads}"
+        publish(page(found, command, picture.name), args.out)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,6 @@ OF_A_PREDICTION = (*OF_A_MODEL, *(name for name, knob in knobs().items() if knob
 """Names of `inference.json` that a prediction depends on."""
 
 
-@lru_cache(maxsize=2)
 def load_model(bundle: str, overrides: str = "{}", device: str = "cpu") -> Model:
     """The model of a bundle, or of a file that `monai_unet.export` wrote.
 
@@ -39,7 +38,7 @@ def load_model(bundle: str, overrides: str = "{}", device: str = "cpu") -> Model
         bundle: see `monai_unet.shipped.bundle_folder`; with the weights that its `inference.json` names; or a
             TorchScript or ONNX file.
         overrides: JSON of config names and values, as `{"features": [16, 32, 64]}`; a string, so that the same model is
-            loaded once in a process.
+            loaded once in a process, and again when its bundle's configs or weights have changed.
         device: where it is to compute.
 
     Raises:
@@ -47,6 +46,18 @@ def load_model(bundle: str, overrides: str = "{}", device: str = "cpu") -> Model
         ValueError: when the weights do not fit the network, an override is not a name of the config or has a wrong
             value, or overrides are given for a file, which has settings of its own.
     """
+    return _load(bundle, overrides, device, _stamp(bundle))
+
+
+def _stamp(bundle: str) -> tuple[tuple[str, int], ...]:
+    """The times of the files that a model is made of, as far as they lie in its bundle."""
+    folder = Path(bundle) if is_exported(bundle) else bundle_folder(bundle)
+    files = [folder] if folder.is_file() else [*folder.glob("configs/*.json"), *folder.rglob("models/*.*")]
+    return tuple((str(file), file.stat().st_mtime_ns) for file in sorted(files) if file.is_file())
+
+
+@lru_cache(maxsize=2)
+def _load(bundle: str, overrides: str, device: str, stamp: tuple[tuple[str, int], ...]) -> Model:
     if is_exported(bundle):
         changes = json.loads(overrides)
         if changes:

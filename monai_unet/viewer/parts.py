@@ -38,7 +38,7 @@ class LayerChoice(QComboBox):
     def layer(self) -> Any | None:
         """The layer that is chosen."""
         name = self.currentData()
-        return self.viewer.layers[name] if name in self.viewer.layers else None
+        return next((layer for layer in self.viewer.layers if layer.name == name), None)
 
     def choose(self, layer: Any) -> None:
         """Choose a layer."""

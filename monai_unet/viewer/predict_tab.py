@@ -28,7 +28,7 @@ from monai_unet.viewer.parts import FolderChoice, LayerChoice, Status
 from monai_unet.viewer.predicting import (
     Request,
     Shown,
-    Stopped,
+    StoppedError,
     bundles_with_weights,
     predict_visible,
     predict_whole,
@@ -200,7 +200,7 @@ class PredictTab(QWidget):
 
     def _fail(self, error: BaseException) -> None:
         self._set_busy(False)
-        self.status.say(in_one_line(cause_under_monai(error)), not isinstance(error, Stopped))
+        self.status.say(in_one_line(cause_under_monai(error)), not isinstance(error, StoppedError))
 
     def _show_tile(self, done: int, total: int) -> None:
         self.bar.setRange(0, total)

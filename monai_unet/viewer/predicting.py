@@ -16,11 +16,10 @@ import numpy as np
 from monai_unet.io import stem
 from monai_unet.io.sources import split_inside
 from monai_unet.io.zarr_store import PredictionStore, recorded
-from monai_unet.prediction.exported import is_exported
 from monai_unet.prediction.load import load_model
 from monai_unet.prediction.model import Model
 from monai_unet.prediction.out_of_core import predict
-from monai_unet.shipped import bundle_folder, shipped_bundles
+from monai_unet.shipped import shipped_bundles
 from monai_unet.transforms.restoration import Restoration
 from monai_unet.viewer.images import session_folder
 from monai_unet.viewer.uncertain import Place, uncertain_places
@@ -30,7 +29,7 @@ _IN_MEMORY = 1 << 26  # bytes; larger arrays are shown from the disk, as a pyram
 _COLOURS = ("magenta", "cyan", "yellow", "green", "red", "blue")
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     """A prediction was stopped; what it had predicted is kept, and the same request goes on."""
 
 
@@ -55,11 +54,7 @@ class Request:
 
     def model(self) -> Model:
         """The model, with the weights that there are now; errors as `load_model` has them."""
-        if is_exported(self.bundle):
-            return load_model(self.bundle, "{}", self.device or _device())
-        folder = bundle_folder(self.bundle).resolve()
-        _forget_other_weights(folder)
-        return load_model(str(folder), "{}", self.device or _device())
+        return load_model(self.bundle, "{}", self.device or _device())
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -113,7 +108,7 @@ def predict_visible(request: Request, box: Sequence[tuple[int, int]]) -> list[Sh
 
 
 def whole_path(request: Request, folder: Path) -> Path:
-    """Where the prediction of a whole image lies; the same for the same request, so that one that was stopped goes on."""
+    """Where the prediction of a whole image lies: the same for the same request, so that a stopped one goes on."""
     model, file = request.model(), split_inside(request.image)[0]
     changed = [file.stat().st_mtime_ns, file.stat().st_size]
     known = [str(request.image), changed, model.digest, request.threshold, request.min_size]
@@ -136,13 +131,13 @@ def predict_whole(
         The store, an OME-Zarr.
 
     Raises:
-        Stopped: when `is_stopped` says so; what was predicted is kept, and the same request goes on.
+        StoppedError: when `is_stopped` says so; what was predicted is kept, and the same request goes on.
     """
 
     def tell(done: int, total: int) -> None:
         progress(done, total)
         if is_stopped() and done < total:
-            raise Stopped(f"stopped after {done} of {total} tiles; the same prediction goes on from there")
+            raise StoppedError(f"stopped after {done} of {total} tiles; the same prediction goes on from there")
 
     return predict(request.image, whole_path(request, folder), progress=tell, **request.arguments)
 
@@ -200,16 +195,10 @@ def _images(store: PredictionStore) -> Iterator[Shown]:
     else:
         chosen = [(number, name) for number, name in enumerate(names) if restores or number]
     for (channel, name), colour in zip(chosen, itertools.cycle(_COLOURS)):
-        options: dict[str, Any] = {"blending": "additive"}
-        if restores:
-            options = {}
-        else:
-            options |= {
-                "colormap": colour,
-                "opacity": 0.6,
-                "contrast_limits": (0, 255 if store.dtype == "uint8" else 1),
-            }
-        yield Shown("image", _levels(store, channel), name if restores else f"probability of {name}", options)
+        limits = (0, 255 if store.dtype == np.uint8 else 1)
+        look = {"blending": "additive", "colormap": colour, "opacity": 0.6, "contrast_limits": limits}
+        said = name if restores or name == "probability" else f"probability of {name}"
+        yield Shown("image", _levels(store, channel), said, {} if restores else look)
 
 
 def _labels(store: PredictionStore, name: str) -> Shown:
@@ -223,17 +212,6 @@ def _levels(store: PredictionStore, channel: int | None) -> Any:
         return np.asarray(finest)
     there = itertools.takewhile(lambda level: (store.path / str(level)).is_dir(), itertools.count())
     return [_Channel(store.level(level), channel) for level in there]
-
-
-_weights: dict[Path, tuple[Any, ...]] = {}
-
-
-def _forget_other_weights(folder: Path) -> None:
-    """A model is loaded once in a process, and a training changes its weights."""
-    stamp = tuple((path.name, path.stat().st_mtime_ns) for path in sorted((folder / "models").glob("*.*")))
-    if _weights.get(folder, stamp) != stamp:
-        load_model.cache_clear()
-    _weights[folder] = stamp
 
 
 def _device() -> str:

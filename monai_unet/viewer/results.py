@@ -32,7 +32,7 @@ def show_results(
         for result in results:
             name = f"{image.name}: {result.name}" + (" (visible part)" if part == "visible" else "")
             options: dict[str, Any] = {**result.options, **placed(image, start)}
-            old = viewer.layers[name] if name in viewer.layers else None
+            old = next((layer for layer in viewer.layers if layer.name == name), None)
             if old is not None:
                 if _takes(old, result):
                     old.data = result.data

@@ -98,9 +98,7 @@ class TrainTab(QWidget):
         self.preview = QCheckBox("Preview what is visible while training")
         self.preview.setChecked(True)
         self.next = QPushButton("Uncertain place next")
-        self.next.setToolTip(
-            "show the place that the newest weights are least sure of and where nothing is painted yet"
-        )
+        self.next.setToolTip("go to the place that the newest weights are least sure of, where nothing is painted yet")
         self.status = Status()
 
         form = QFormLayout()
