@@ -18,9 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from monai_unet.io.atomic import scratch_folder
-from monai_unet.networks import read_checkpoint
+from monai_unet.networks import load_weights, read_checkpoint, save_whole
+from monai_unet.prediction.load import bundle_parser
 from monai_unet.recipes.create import new_bundle
+from monai_unet.shipped import bundle_folder
 from monai_unet.viewer.painted import Meaning, Painted, write_painted
 
 LIKE = "dic_hela_compact"
@@ -73,6 +77,7 @@ def prepare(
     classes: Sequence[str] = (),
     iterations: int = 400,
     features: Sequence[int] = FEATURES,
+    start: str | None = None,
     values: Mapping[str, Any] | None = None,
 ) -> Run:
     """Write what was painted and the bundle for it; where there is one of the same network, go on from its weights.
@@ -86,7 +91,9 @@ def prepare(
         meaning: what the numbers are.
         classes: names, background first; "background", "foreground" or "class_1" and so on when left out.
         iterations: of this run.
-        features: channels of the network's levels.
+        features: channels of the network's levels; those of `start` where there is one.
+        start: a bundle, by its folder or name, whose weights a first training starts from, all but the last layer
+            where the classes are others.
         values: of other knobs.
 
     Raises:
@@ -101,6 +108,7 @@ def prepare(
         )
     folder.mkdir(parents=True, exist_ok=True)
     there, models = folder / "painted", folder / "models"
+    features = _features(start) if start else features
     with scratch_folder(folder) as scratch:
         data = write_painted(scratch / "painted", painted, meaning)
         names = _class_names(meaning, data.numbers, classes)
@@ -140,12 +148,38 @@ def prepare(
     if is_same and fits and (done := _epochs_done(checkpoint)):
         return Run(folder, {"epochs": done + epochs}, data.files, f"goes on after {done * steps} iterations")
     checkpoint.unlink(missing_ok=True)
+    initial = models / "start.pt"
     if fits and weights.is_file():
-        start = models / "start.pt"
-        shutil.copyfile(weights, start)
-        return Run(folder, {"initial_weights": start}, data.files, "starts from the weights of the last training")
+        shutil.copyfile(weights, initial)
+        return Run(folder, {"initial_weights": initial}, data.files, "starts from the weights of the last training")
     weights.unlink(missing_ok=True)  # of another network, which nothing fits any more
+    if start:
+        save_whole(transferred(start, folder), initial)
+        return Run(folder, {"initial_weights": initial}, data.files, f"starts from the weights of {Path(start).name}")
     return Run(folder, {}, data.files, "starts from random weights")
+
+
+def transferred(start: str, bundle: Path) -> dict[str, torch.Tensor]:
+    """The weights of one bundle for the network of another: where their classes differ, with a random last layer.
+
+    Raises:
+        ValueError: when the networks differ in more than that.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        weights = bundle_parser(str(bundle)).get_parsed_content("network_def").state_dict()
+    parser = bundle_parser(start)
+    network = parser.get_parsed_content("network_def")
+    load_weights(network, parser.get_parsed_content("ckpt_path"))
+    for name, value in network.state_dict().items():
+        if name in weights and weights[name].shape == value.shape:
+            weights[name] = value
+        elif not name.startswith("head."):
+            raise ValueError(
+                f"{start} has another network than the images need: {name} is {tuple(value.shape)} there and "
+                f"{tuple(weights[name].shape) if name in weights else 'missing'} here; has it as many channels?"
+            )
+    return weights
 
 
 class Training:
@@ -234,6 +268,11 @@ def _class_names(meaning: Meaning, numbers: Sequence[int], given: Sequence[str])
     if meaning == "cells" or given:
         return list(given) or ["background", "cell"]
     return ["background", *(["foreground"] if count == 2 else [f"class_{number}" for number in range(1, count)])]
+
+
+def _features(bundle: str) -> list[int]:
+    path = bundle_folder(bundle, "train") / "configs" / "train.json"
+    return json.loads(path.read_text(encoding="utf-8"))["features"]
 
 
 def _same_network(new: Path, old: Path) -> bool:
