@@ -31,7 +31,16 @@ LIKE = "dic_hela_compact"
 FEATURES = (8, 16, 32, 64, 128)
 """Channels of the levels: two thirds of a second a step on one CPU core."""
 
+START = "phc_u373_compact"
+"""Whose weights a first training starts from, unless another bundle is chosen: from random ones a few strokes teach
+little (benchmarks/results/evening_cpu_2026-11.md)."""
+
 _BATCH = 2  # tiles in a step
+# for runs of minutes: small tiles, and images that vary less than in runs of hours
+_SHORT = {
+    **{"tile": 188, "warm_up": 20, "grey_scale": 0.2, "grey_shift": 0.2},
+    **{"gamma": 0.0, "noise": 0.0, "blur": 0.0, "scale": 0.0},
+}
 _LOOKS, _APART = 20, 10  # previews of a run, and the fewest iterations between them
 _BAR = re.compile(r"training:\s.*?(\d+)/(\d+) \[[\d:?]+<([\d:?]+).*?(?:loss=([-+.\deinfa]+))?\]")
 
@@ -134,6 +143,7 @@ def prepare(
                     "batch_size": batch,
                     "epochs": epochs,
                     "val_interval": max(epochs // _LOOKS, min(_APART // steps, epochs), 1),
+                    **_SHORT,
                     **(values or {}),
                 },
             )
@@ -155,6 +165,7 @@ def prepare(
     weights.unlink(missing_ok=True)  # of another network, which nothing fits any more
     if start:
         save_whole(transferred(start, folder), initial)
+        _add_terms(folder / "LICENSE", start)
         return Run(folder, {"initial_weights": initial}, data.files, f"starts from the weights of {Path(start).name}")
     return Run(folder, {}, data.files, "starts from random weights")
 
@@ -270,6 +281,13 @@ def _class_names(meaning: Meaning, numbers: Sequence[int], given: Sequence[str])
     return ["background", *(["foreground"] if count == 2 else [f"class_{number}" for number in range(1, count)])]
 
 
+def _add_terms(licence: Path, start: str) -> None:
+    """Terms of the weights that a training starts from hold for what becomes of them."""
+    terms = (bundle_folder(start, "train") / "LICENSE").read_text(encoding="utf-8")
+    said = f"\nThe weights were trained from those of {Path(start).name}, whose terms hold on:\n\n"
+    licence.write_text(licence.read_text(encoding="utf-8") + said + terms, encoding="utf-8")
+
+
 def _features(bundle: str) -> list[int]:
     path = bundle_folder(bundle, "train") / "configs" / "train.json"
     return json.loads(path.read_text(encoding="utf-8"))["features"]
@@ -285,10 +303,10 @@ def _same_network(new: Path, old: Path) -> bool:
 
 
 def _move(new: Path, old: Path) -> None:
-    """Put a new bundle's files in the place of those of the old one, whose weights and output stay."""
+    """Put a new bundle's files in the place of those of the old one, whose weights, output and licence stay."""
     (old / "models").mkdir(exist_ok=True)
     for entry in new.iterdir():
-        if entry.name == "models":
+        if entry.name == "models" or (entry.name == "LICENSE" and (old / entry.name).exists()):
             continue
         if entry.is_dir():
             shutil.rmtree(old / entry.name, ignore_errors=True)
