@@ -23,15 +23,17 @@ class TrainingProgress:
 
     def attach(self, engine: Trainer) -> None:
         """Listen to the trainer."""
-        engine.add_event_handler(Events.STARTED, self._start)
+        # not as the engine starts: a run that goes on has not loaded its checkpoint then
+        engine.add_event_handler(Events.ITERATION_STARTED, self._start)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._step)
         at_the_end(engine, self._close)
 
     def _start(self, engine: Trainer) -> None:
-        total = engine.state.max_epochs * engine.state.epoch_length
+        if self.bar is not None:
+            return
         self.bar = tqdm(
-            total=total,
-            initial=engine.state.iteration,
+            total=engine.state.max_epochs * engine.state.epoch_length,
+            initial=engine.state.iteration - 1,
             unit="it",
             desc="training",
             dynamic_ncols=True,
@@ -39,11 +41,12 @@ class TrainingProgress:
         )
 
     def _step(self, engine: Trainer) -> None:
-        assert self.bar is not None, "the bar is made when the engine starts"
+        assert self.bar is not None, "the bar is made when the first iteration starts"
         if engine.state.iteration % self.interval == 0:
-            self.bar.set_postfix(loss=f"{float(engine.state.output[0]['loss']):.4f}", refresh=False)
+            self.bar.set_postfix(loss=f"{float(engine.state.output[0]['loss']):#.4g}", refresh=False)
         self.bar.update()
 
     def _close(self, engine: Trainer, error: BaseException | None) -> None:
         if self.bar is not None:
             self.bar.close()
+            self.bar = None

@@ -88,9 +88,9 @@ def new_bundle(
         raise ValueError(f"{like} restores images, and these have labels: use another --like, or --targets")
     one_type = normalise in (None, "dataset")
     given = dict(values or {})
-    fewest = 1 if given.get("validation") == 0 else 2
+    validate = given.get("validation") != 0
     survey = survey_folder(
-        dataset_dir, classes, labels, ignore_label, partly_annotated, channels, pages, colours, one_type, fewest
+        dataset_dir, classes, labels, ignore_label, partly_annotated, channels, pages, colours, one_type, 2 if validate else 1
     )
     if survey.problems:
         raise ValueError(card.problem_list(survey))
@@ -99,7 +99,7 @@ def new_bundle(
     )
     kind = _kind(start, survey, like, has_unknown)
     train = {**compose(start)["train"], **given}
-    settings = choose_settings(survey, train, ignore_label, partly_annotated, colours, normalise)
+    settings = choose_settings(survey, train, ignore_label, partly_annotated, colours, normalise, validate)
     settings = [each for each in settings if each.name not in given and kind in knobs()[each.name].kinds]
     settings += [Setting(name, value, "as given") for name, value in given.items()]
     recipe = _recipe(start, kind, name, survey, settings)

@@ -56,6 +56,7 @@ def choose_settings(
     partly_annotated: Sequence[str] = (),
     colours: str | None = None,
     normalise: Normalise | None = None,
+    validate: bool = True,
 ) -> list[Setting]:
     """The settings for a folder.
 
@@ -66,6 +67,7 @@ def choose_settings(
         partly_annotated: as it was given to `survey_folder`.
         colours: as they were given to `survey_folder`.
         normalise: as it is wanted; by the images when left out.
+        validate: whether some sections are to validate; all train otherwise.
     """
     assert not survey.problems, "a folder with problems is refused before"
     exposure = _normalise(survey, normalise)
@@ -87,7 +89,7 @@ def choose_settings(
         settings.append(_min_size(survey))
     if channel_names(survey.channels) == COLOURS:
         settings += _little_variation(train)
-    return [*settings, _tile(survey, train), *_split_and_epochs(survey, train)]
+    return [*settings, _tile(survey, train), *_split_and_epochs(survey, train, validate)]
 
 
 def rounded(mean: float, std: float) -> tuple[float, float]:
@@ -252,8 +254,8 @@ def _tile(survey: Survey, train: Mapping[str, Any]) -> Setting:
     return Setting("tile", PAPER_TILE, size, "as in the paper; a random part of a section every time")
 
 
-def _split_and_epochs(survey: Survey, train: Mapping[str, Any]) -> list[Setting]:
-    validation, how = choose_validation(survey)
+def _split_and_epochs(survey: Survey, train: Mapping[str, Any], validate: bool) -> list[Setting]:
+    validation, how = choose_validation(survey) if validate else (0, "all of them train")
     num_validation = validation if isinstance(validation, int) else len(validation)
     last = range(survey.num_sections - num_validation, survey.num_sections)
     validating = {survey.file_of_sections[section] for section in (last if isinstance(validation, int) else validation)}

@@ -30,9 +30,9 @@ from monai_unet.viewer.images import file_of, pixels_of, placed, session_folder,
 from monai_unet.viewer.painted import BACKGROUND, Meaning, Painted
 from monai_unet.viewer.parts import FolderChoice, LayerChoice, LossCurve, Status, keep_selection
 from monai_unet.viewer.predict_tab import MOST
-from monai_unet.viewer.predicting import Request, Shown, least_sure_places, predict_visible
+from monai_unet.viewer.predicting import Request, Shown, bundles_with_weights, least_sure_places, predict_visible
 from monai_unet.viewer.results import show_results
-from monai_unet.viewer.training import FEATURES, Run, Step, Training, prepare, weights_of
+from monai_unet.viewer.training import FEATURES, START, Run, Step, Training, prepare, weights_of
 from monai_unet.viewer.uncertain import Place, is_painted
 
 PAINT = "monai_unet_painted_over"
@@ -45,11 +45,7 @@ HINTS: dict[Meaning, str] = {
     "next). 0 is not painted and weighs nothing: leave cells out as you like.",
 }
 _MEANINGS: dict[str, Meaning] = {"classes, by strokes": "classes", "cells, a number each": "cells"}
-_WIDTHS = {
-    "narrow: minutes on a CPU": FEATURES,
-    "a quarter: hours on a CPU": (16, 32, 64, 128, 256),
-    "the paper's: a GPU": (64, 128, 256, 512, 1024),
-}
+_RANDOM = {"random weights, narrow network": FEATURES, "random weights, full width": (64, 128, 256, 512, 1024)}
 _LOOK = 1000  # milliseconds between two looks for new weights
 _ON_SCREEN = 300  # pixels that a place to paint takes there
 
@@ -80,12 +76,19 @@ class TrainTab(QWidget):
         self.classes = QLineEdit()
         self.classes.setPlaceholderText("background, foreground")
         self.classes.setToolTip("names of the classes, background first; may be left empty")
-        self.width_choice = QComboBox()
-        for text, features in _WIDTHS.items():
-            self.width_choice.addItem(text, features)
+        self.begin = QComboBox()
+        for name in bundles_with_weights():
+            self.begin.addItem(f"weights of {name}", (name, FEATURES))
+        for text, features in _RANDOM.items():
+            self.begin.addItem(text, (None, features))
+        self.begin.setCurrentIndex(max(self.begin.findText(f"weights of {START}"), 0))
+        self.begin.setToolTip(
+            "of the first training; the next ones go on from the weights in the bundle. Terms of a bundle's weights hold "
+            "for what becomes of them, see its LICENSE. Random weights need many strokes and hours, or a GPU."
+        )
         self.iterations = QSpinBox()
         self.iterations.setRange(1, 10**6)
-        self.iterations.setValue(200)
+        self.iterations.setValue(100)
         self.iterations.setSingleStep(100)
         self.iterations.setToolTip("steps of this training; the next one goes on from its weights")
         self.folder = FolderChoice(str(Path.home() / "painted"), "the folder of the bundle", new=True)
@@ -110,7 +113,7 @@ class TrainTab(QWidget):
         form.addRow("Numbers are", self.meaning)
         form.addRow(self.hint)
         form.addRow("Names", self.classes)
-        form.addRow("Network", self.width_choice)
+        form.addRow("Start from", self.begin)
         form.addRow("Iterations", self.iterations)
         form.addRow("Bundle", self.folder)
         buttons = QHBoxLayout()
@@ -179,7 +182,7 @@ class TrainTab(QWidget):
             return
         meaning, folder = self.meaning.currentData(), self.folder.path
         names = [each.strip() for each in self.classes.text().split(",") if each.strip()]
-        features, iterations = self.width_choice.currentData(), self.iterations.value()
+        (begin, features), iterations = self.begin.currentData(), self.iterations.value()
         try:
             # copied, as painting goes on
             painted = [Painted(image.name, pixels_of(image), np.array(labels.data)) for image, labels in pairs]
@@ -190,7 +193,7 @@ class TrainTab(QWidget):
         self.status.say(f"looking through {len(pairs)} painted image{'s' if len(pairs) > 1 else ''} …")
 
         def work() -> Run:
-            return prepare(folder, painted, meaning, names, iterations, features)
+            return prepare(folder, painted, meaning, names, iterations, features, begin)
 
         self._work(work, self._run)
 

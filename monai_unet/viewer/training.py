@@ -29,7 +29,7 @@ from monai_unet.viewer.painted import Meaning, Painted, write_painted
 
 LIKE = "dic_hela_compact"
 FEATURES = (8, 16, 32, 64, 128)
-"""Channels of the levels: two thirds of a second a step on one CPU core."""
+"""Channels of the levels of a network that starts from random weights."""
 
 START = "phc_u373_compact"
 """Whose weights a first training starts from, unless another bundle is chosen: from random ones a few strokes teach
@@ -273,9 +273,7 @@ def _class_names(meaning: Meaning, numbers: Sequence[int], given: Sequence[str])
     """Background first."""
     count = 2 if meaning == "cells" else max(numbers)
     if given and len(given) != count:
-        raise ValueError(
-            f"{count} classes are painted, background with them, and {len(given)} are named: {', '.join(given)}"
-        )
+        raise ValueError(f"{count} classes are painted, with background; {len(given)} are named: {', '.join(given)}")
     if meaning == "cells" or given:
         return list(given) or ["background", "cell"]
     return ["background", *(["foreground"] if count == 2 else [f"class_{number}" for number in range(1, count)])]
