@@ -175,7 +175,7 @@ def page(found: dict[str, list[dict[str, Any]]], command: str, picture: str) -> 
         "",
         where_it_ran("torch", "monai"),
         "",
-        f"{ITERATIONS} iterations a round, of two tiles of 188 pixels, on one thread of a machine that others used too,",
+        f"{ITERATIONS} iterations a round, of two tiles of 188 pixels, on one thread of a machine that others used,",
         "which the minutes tell; where all is painted, as many as in all rounds. One seed. The film starts from the",
         f"weights of `{START['dic']}`, the sections from those of `{START['isbi']}`, which have not seen them. Painted",
         "in are sections 0, 6 and 12 of ISBI 2012 and frames 000, 016 and 032 of DIC-C2DH-HeLa (silver truth); scored",

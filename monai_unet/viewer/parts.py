@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from napari.qt.threading import create_worker
 from qtpy.QtCore import QPointF, Qt
 from qtpy.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF
 from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLabel, QLineEdit, QToolButton, QWidget
@@ -153,6 +154,34 @@ class LossCurve(QWidget):
         painter.drawText(frame.right() - painter.fontMetrics().horizontalAdvance(end), self.height() - 4, end)
         painter.setPen(QPen(QColor("#4fc3f7"), 2))
         painter.drawPolyline(QPolygonF(curve))
+
+
+def in_background(work: Callable[[], Any], show: Callable[[Any], None], fail: Callable[[Exception], None]) -> Any:
+    """Do something in a thread of its own, then show in the viewer's what came of it, or why nothing did.
+
+    Errors are the caller's to show: a worker of napari would raise them once more in the viewer's thread.
+
+    Returns:
+        The worker; it has to be kept until it has finished.
+    """
+
+    def outcome() -> tuple[Any, Exception | None]:
+        try:
+            return work(), None
+        except Exception as error:
+            return None, error
+
+    def tell(found: tuple[Any, Exception | None]) -> None:
+        result, error = found
+        if error is None:
+            show(result)
+        else:
+            fail(error)
+
+    worker = create_worker(outcome)
+    worker.returned.connect(tell)
+    worker.start()
+    return worker
 
 
 def keep_selection(viewer: Any, change: Callable[[], None]) -> None:

@@ -6,7 +6,6 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from napari.qt.threading import create_worker
 from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import (
     QComboBox,
@@ -24,7 +23,7 @@ from qtpy.QtWidgets import (
 
 from monai_unet.errors import cause_under_monai, in_one_line
 from monai_unet.viewer.images import file_of, own_file, visible_box
-from monai_unet.viewer.parts import FolderChoice, LayerChoice, Status
+from monai_unet.viewer.parts import FolderChoice, LayerChoice, Status, in_background
 from monai_unet.viewer.predicting import (
     Request,
     Shown,
@@ -163,7 +162,7 @@ class PredictTab(QWidget):
             else:
                 self._set_busy(False)
 
-        self._start(work, show)
+        self.worker = in_background(work, show, self._fail)
 
     def stop_whole(self) -> None:
         """Stop after the tile that is being computed."""
@@ -190,15 +189,9 @@ class PredictTab(QWidget):
             self._set_busy(False)
             self.status.say(f"the whole image: {out}")
 
-        self._start(work, show)
+        self.worker = in_background(work, show, self._fail)
 
-    def _start(self, work: Any, show: Any) -> None:
-        self.worker = create_worker(work)
-        self.worker.returned.connect(show)
-        self.worker.errored.connect(self._fail)
-        self.worker.start()
-
-    def _fail(self, error: BaseException) -> None:
+    def _fail(self, error: Exception) -> None:
         self._set_busy(False)
         self.status.say(in_one_line(cause_under_monai(error)), not isinstance(error, StoppedError))
 

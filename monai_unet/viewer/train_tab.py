@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from napari.qt.threading import create_worker
-from qtpy.QtCore import QTimer, Signal
+from qtpy.QtCore import QObject, QTimer, Signal
 from qtpy.QtWidgets import (
     QApplication,
     QCheckBox,
@@ -28,7 +26,7 @@ from qtpy.QtWidgets import (
 from monai_unet.errors import cause_under_monai, in_one_line
 from monai_unet.viewer.images import file_of, pixels_of, placed, session_folder, spatial_shape, visible_box
 from monai_unet.viewer.painted import BACKGROUND, Meaning, Painted
-from monai_unet.viewer.parts import FolderChoice, LayerChoice, LossCurve, Status, keep_selection
+from monai_unet.viewer.parts import FolderChoice, LayerChoice, LossCurve, Status, in_background, keep_selection
 from monai_unet.viewer.predict_tab import MOST
 from monai_unet.viewer.predicting import Request, Shown, bundles_with_weights, least_sure_places, predict_visible
 from monai_unet.viewer.results import show_results
@@ -48,6 +46,10 @@ _MEANINGS: dict[str, Meaning] = {"classes, by strokes": "classes", "cells, a num
 _RANDOM = {"random weights, narrow network": FEATURES, "random weights, full width": (64, 128, 256, 512, 1024)}
 _LOOK = 1000  # milliseconds between two looks for new weights
 _ON_SCREEN = 300  # pixels that a place to paint takes there
+
+
+class _Signals(QObject):
+    step = Signal(object)
 
 
 class TrainTab(QWidget):
@@ -133,6 +135,8 @@ class TrainTab(QWidget):
         self._places: list[Place] = []
         self._places_of: tuple[Any, ...] = ()
         self._is_closed = threading.Event()
+        self._signals = _Signals()
+        self._signals.step.connect(self._show_step)
         self._timer = QTimer(self)
         self._timer.setInterval(_LOOK)
         self._timer.timeout.connect(self._look_for_weights)
@@ -249,8 +253,9 @@ class TrainTab(QWidget):
         start, stop = first + scale * corner, first + scale * (corner + size)
         if len(scale) == 3:
             self.viewer.dims.set_point(self.viewer.dims.ndim - 3, start[0])
-        self.viewer.camera.center = tuple((start + stop) / 2)
-        self.viewer.camera.zoom = _ON_SCREEN / (place.size * scale[-1])
+        camera = getattr(self.viewer, "scene", self.viewer).camera  # napari 0.9 moved it
+        camera.center = tuple((start + stop) / 2)
+        camera.zoom = _ON_SCREEN / (place.size * scale[-1])
         (y, x), (low, right) = start[-2:], stop[-2:]
         rest = list(start[:-2])
         corners = [[*rest, y, x], [*rest, y, right], [*rest, low, right], [*rest, low, x]]
@@ -274,15 +279,11 @@ class TrainTab(QWidget):
         self._previewed = weights.stat().st_mtime_ns if weights.is_file() else None
         self._timer.start()
 
-        def steps() -> Iterator[Step]:
-            yield from training.steps()
+        def work() -> None:
+            for step in training.steps():
+                self._signals.step.emit(step)
 
-        worker = create_worker(steps)
-        worker.yielded.connect(self._show_step)
-        worker.finished.connect(self._end)
-        worker.errored.connect(self._fail)
-        self.workers.append(worker)
-        worker.start()
+        self._work(work, lambda nothing: self._end())
 
     def _show_step(self, step: Step) -> None:
         self.bar.setRange(0, step.total)
@@ -325,29 +326,26 @@ class TrainTab(QWidget):
             return predict_visible(Request(file_of(image), bundle, "probability"), box)
 
         def show(results: list[Shown]) -> None:
+            self._previewing = False
             if image in self.viewer.layers:
                 show_results(self.viewer, image, results, "visible", [start for start, _ in box])
 
-        worker = create_worker(work)
-        worker.returned.connect(show)
-        worker.errored.connect(self._fail_preview)
-        worker.finished.connect(lambda: setattr(self, "_previewing", False))
-        self.workers.append(worker)
-        worker.start()
+        self._work(work, show, self._fail_preview)
 
-    def _fail_preview(self, error: BaseException) -> None:
+    def _fail_preview(self, error: Exception) -> None:
+        self._previewing = False
         self.status.say(f"no preview: {in_one_line(cause_under_monai(error))}", True)
 
-    def _work(self, work: Any, show: Any) -> None:
-        worker = create_worker(work)
-        worker.returned.connect(show)
-        worker.errored.connect(self._fail)
-        self.workers = [each for each in self.workers if each.is_running] + [worker]
-        worker.start()
+    def _work(self, work: Any, show: Any, fail: Any = None) -> None:
+        self.workers = [each for each in self.workers if each.is_running]
+        self.workers.append(in_background(work, show, fail or self._fail))
 
-    def _fail(self, error: BaseException) -> None:
+    def _fail(self, error: Exception) -> None:
         self.next.setEnabled(True)
-        self._set_busy(self.training is not None)
+        if self.training is None or self.training.process.poll() is not None:
+            self.training = None
+            self._timer.stop()
+            self._set_busy(False)
         self.status.say(in_one_line(cause_under_monai(error)), True)
 
     def _show_hint(self) -> None:

@@ -1,0 +1,224 @@
+"""The plugin in a real napari: needs a screen, which `xvfb-run` stands in for."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("napari", reason="needs the extra `napari`")
+if sys.platform == "linux" and not os.environ.get("DISPLAY"):
+    pytest.skip("needs a screen: xvfb-run -a python -m pytest tests/viewer", allow_module_level=True)
+
+import napari
+import tifffile
+from npe2 import PluginManager, PluginManifest
+from qtpy.QtWidgets import QApplication
+
+import monai_unet.viewer as package
+from monai_unet.viewer.painted import BACKGROUND
+from monai_unet.viewer.samples import membranes
+from monai_unet.viewer.widget import UNetWidget
+
+PROBABILITY = "stack: probability of inside"  # the class of the bundle `isbi`
+MANIFEST = Path(package.__file__).with_name("napari.yaml")
+
+
+def wait_until(condition, seconds=120):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "nothing came of it"
+        QApplication.processEvents()
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def viewer():
+    made = napari.Viewer(show=True)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def widget(viewer, stack):
+    viewer.open(stack, plugin="napari")
+    made = UNetWidget(viewer)
+    viewer.window.add_dock_widget(made, name="U-Net")
+    yield made
+    made.train.close_down()
+
+
+def camera(viewer):
+    return getattr(viewer, "scene", viewer).camera  # napari 0.9 moved it
+
+
+def names(viewer):
+    return [layer.name for layer in viewer.layers]
+
+
+def test_the_manifest_is_valid_and_what_it_names_exists():
+    manifest = PluginManifest.from_file(MANIFEST)
+    manifest.validate_imports()
+    assert manifest.name == "napari-monai-unet"
+
+
+def test_napari_offers_the_widget_and_the_sample(viewer):
+    manager = PluginManager.instance()
+    if "napari-monai-unet" not in manager:
+        manager.register(PluginManifest.from_file(MANIFEST))
+    _, made = viewer.window.add_plugin_dock_widget("napari-monai-unet", "U-Net")
+    assert isinstance(made, UNetWidget)
+    viewer.open_sample("napari-monai-unet", "membranes")
+    assert viewer.layers["membranes"].data.shape == membranes()[0][0].shape == (3, 512, 512)
+    made.train.close_down()
+
+
+def test_what_is_visible_is_predicted_and_lies_over_its_part_of_the_image(widget, viewer, bundle):
+    viewer.layers["stack"].scale = (30, 4, 4)
+    viewer.dims.set_current_step(0, 1)
+    camera(viewer).center, camera(viewer).zoom = (240, 200), 3
+    widget.predict.choose_bundle(str(bundle))
+    widget.predict.result.setCurrentText("probability alone")
+    wait_until(lambda: viewer.layers["stack"].corner_pixels[1, 1] > 10)
+    widget.predict.see.click()
+    assert not widget.predict.see.isEnabled()
+    wait_until(widget.predict.see.isEnabled)
+    result = viewer.layers[-1]
+    assert result.name == f"{PROBABILITY} (visible part)", widget.predict.status.text()
+    assert result.data.shape[0] == 1
+    assert 10 < result.data.shape[1] < 131
+    assert result.scale.tolist() == [30, 4, 4]
+    assert result.translate[0] == 30
+    start = result.translate[1:] / 4
+    assert np.all(start > 0)
+    assert np.allclose(start, np.rint(start))
+
+
+def test_the_whole_follows_the_visible_part_and_agrees_with_it(widget, viewer, bundle, tmp_path):
+    widget.predict.choose_bundle(str(bundle))
+    widget.predict.folder.line.setText(str(tmp_path))
+    widget.predict.result.setCurrentText("probability alone")
+    widget.predict.all.click()
+    wait_until(widget.predict.see.isEnabled)
+    assert names(viewer)[1:] == [PROBABILITY, f"{PROBABILITY} (visible part)"]
+    whole, visible = viewer.layers[1], viewer.layers[2]
+    assert whole.data.shape == (2, 131, 120)
+    at = int(visible.translate[0])
+    part = tuple(slice(int(t), int(t) + n) for t, n in zip(visible.translate, visible.data.shape, strict=True))
+    np.testing.assert_allclose(whole.data[part], visible.data, atol=1e-5)
+    assert at in (0, 1)
+    assert list(tmp_path.glob("*.ome.zarr"))
+
+
+def test_a_prediction_that_is_stopped_goes_on(widget, viewer, bundle, tmp_path):
+    widget.predict.choose_bundle(str(bundle))
+    widget.predict.folder.line.setText(str(tmp_path))
+    widget.predict.result.setCurrentText("probability alone")
+    seen = []
+    widget.predict._signals.tile.connect(lambda done, total: (seen.append(done), widget.predict.stop.click()))
+    widget.predict.all.click()
+    wait_until(widget.predict.see.isEnabled)
+    assert "the same prediction goes on from there" in widget.predict.status.text()
+    assert 0 < max(seen) < 24
+    before, seen[:] = max(seen), []
+    widget.predict._signals.tile.disconnect()
+    widget.predict._signals.tile.connect(lambda done, total: seen.append(done))
+    widget.predict.all.click()
+    wait_until(widget.predict.see.isEnabled)
+    assert "the whole image: " in widget.predict.status.text()
+    assert min(seen) > before
+
+
+def test_errors_are_said_in_the_widget(widget, tmp_path):
+    widget.predict.choose_bundle(str(tmp_path / "none"))
+    widget.predict.see.click()
+    wait_until(widget.predict.see.isEnabled)
+    assert "is not a bundle" in widget.predict.status.text()
+    widget.train.train()
+    assert "draw some strokes first" in widget.train.status.text()
+
+
+def test_painting_begins_with_the_brush_in_hand_over_the_image(widget, viewer):
+    viewer.layers["stack"].scale = (30, 4, 4)
+    widget.train.paint()
+    layer = viewer.layers["stack: painted"]
+    assert viewer.layers.selection.active is layer
+    assert (layer.mode, layer.selected_label, layer.data.shape) == ("paint", BACKGROUND + 1, (2, 131, 120))
+    assert layer.scale.tolist() == [30, 4, 4]
+    layer.data[0, :3] = 1
+    widget.train.paint()
+    assert layer.data.any(), "what was painted is gone"
+
+
+def test_results_are_not_offered_as_images_to_predict(widget, viewer, bundle):
+    widget.predict.choose_bundle(str(bundle))
+    widget.predict.see.click()
+    wait_until(widget.predict.see.isEnabled)
+    assert len(viewer.layers) > 1
+    choices = [widget.train.image.itemText(i) for i in range(widget.train.image.count())]
+    assert choices == ["stack"]
+    assert widget.train.labels.count() == 0
+
+
+@pytest.mark.slow
+def test_a_training_shows_its_loss_and_a_preview_and_leads_to_uncertain_places(widget, viewer, tmp_path):
+    tab = widget.train
+    tab.paint()
+    layer = viewer.layers["stack: painted"]
+    layer.data[0, 20:24, 10:60], layer.data[0, 50:54, 10:60] = 1, 2
+    tab.folder.line.setText(str(tmp_path / "bundle"))
+    tab.begin.addItem("tiny", (None, (2, 3, 4)))
+    tab.begin.setCurrentText("tiny")
+    tab.iterations.setValue(40)
+    tab.start.click()
+    assert not tab.start.isEnabled()
+    wait_until(tab.start.isEnabled, 250)
+    assert tab.status.text().startswith("done: "), tab.status.text()
+    assert len(tab.curve.points) >= 3
+    wait_until(lambda: "stack: probability of foreground (visible part)" in names(viewer))
+    assert viewer.layers.selection.active is layer, "the brush was taken away"
+    assert widget.predict.bundle.currentText() == str(tmp_path / "bundle")
+
+    seen = []
+    for _ in range(2):
+        tab.next.click()
+        wait_until(tab.next.isEnabled)
+        wait_until(lambda: "unsure by" in tab.status.text())
+        seen.append((viewer.dims.current_step[0], *camera(viewer).center))
+    assert seen[0] != seen[1]
+    assert "paint here" in names(viewer)
+
+
+@pytest.mark.slow
+def test_a_training_can_be_stopped_and_goes_on(widget, viewer, tmp_path):
+    tab = widget.train
+    tab.paint()
+    layer = viewer.layers["stack: painted"]
+    layer.data[0, 20:24, 10:60], layer.data[0, 50:54, 10:60] = 1, 2
+    tab.folder.line.setText(str(tmp_path / "bundle"))
+    tab.begin.addItem("tiny", (None, (2, 3, 4)))
+    tab.begin.setCurrentText("tiny")
+    tab.iterations.setValue(4000)
+    tab.start.click()
+    wait_until((tmp_path / "bundle" / "models" / "checkpoint.pt").exists, 250)
+    tab.stop.click()
+    wait_until(tab.start.isEnabled)
+    assert tab.status.text().startswith("stopped; ")
+    tab.iterations.setValue(1)
+    tab.start.click()
+    wait_until(lambda: "it goes on after" in tab.status.text())
+    wait_until(tab.start.isEnabled, 250)
+
+
+def test_a_picture_of_the_viewer_shows_image_and_widget(viewer, tmp_path):
+    data, options, _ = membranes()[0]
+    viewer.add_image(data, **options)
+    made = UNetWidget(viewer)
+    viewer.window.add_dock_widget(made, name="U-Net")
+    wait_until(lambda: made.width() > 300)
+    picture = viewer.screenshot(canvas_only=False, flash=False)
+    tifffile.imwrite(tmp_path / "viewer.tif", picture)
+    assert picture[..., :3].std() > 20, "nothing is drawn"
+    made.train.close_down()
