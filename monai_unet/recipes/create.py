@@ -90,16 +90,8 @@ def new_bundle(
     given = dict(values or {})
     validate = given.get("validation") != 0
     survey = survey_folder(
-        dataset_dir,
-        classes,
-        labels,
-        ignore_label,
-        partly_annotated,
-        channels,
-        pages,
-        colours,
-        one_type,
-        2 if validate else 1,
+        *(dataset_dir, classes, labels, ignore_label, partly_annotated, channels, pages, colours, one_type),
+        fewest=2 if validate else 1,
     )
     if survey.problems:
         raise ValueError(card.problem_list(survey))

@@ -85,8 +85,8 @@ class TrainTab(QWidget):
             self.begin.addItem(text, (None, features))
         self.begin.setCurrentIndex(max(self.begin.findText(f"weights of {START}"), 0))
         self.begin.setToolTip(
-            "of the first training; the next ones go on from the weights in the bundle. Terms of a bundle's weights hold "
-            "for what becomes of them, see its LICENSE. Random weights need many strokes and hours, or a GPU."
+            "of the first training; the next ones go on from the weights in the bundle. The terms of weights hold for "
+            "what becomes of them: see the bundle's LICENSE. Random weights need many strokes, and hours or a GPU."
         )
         self.iterations = QSpinBox()
         self.iterations.setRange(1, 10**6)

@@ -59,7 +59,7 @@ def test_labels_of_the_visible_part_are_those_of_the_whole(bundle, stack, tmp_pa
 def test_a_prediction_tells_how_far_it_is_stops_and_goes_on(bundle, stack, whole, tmp_path):
     request = Request(stack, str(bundle), "probability")
     told = []
-    with pytest.raises(StoppedError, match="stopped after [0-9]+ of 24 tiles"):
+    with pytest.raises(StoppedError, match=r"stopped after \d+ of 24 tiles"):
         predict_whole(request, tmp_path, lambda *numbers: told.append(numbers), lambda: len(told) == 3)
     assert told[0][1] == 24
     assert not PredictionStore(whole_path(request, tmp_path)).is_complete
