@@ -26,8 +26,7 @@ class LayerChoice(QComboBox):
     def __init__(self, viewer: Any, kind: str) -> None:
         super().__init__()
         self.viewer, self.kind = viewer, kind
-        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.setMinimumContentsLength(12)
+        narrow(self)
         for event in (viewer.layers.events.inserted, viewer.layers.events.removed):
             event.connect(self._fill)
         viewer.layers.events.inserted.connect(lambda event: event.value.events.name.connect(self._fill))
@@ -56,6 +55,13 @@ class LayerChoice(QComboBox):
         self.blockSignals(False)
         if self.currentData() != before:
             self.currentIndexChanged.emit(self.currentIndex())
+
+
+def narrow(box: QComboBox) -> QComboBox:
+    """Let a box be narrower than its longest entry, so that the dock need not be wide."""
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    box.setMinimumContentsLength(8)
+    return box
 
 
 class FolderChoice(QWidget):

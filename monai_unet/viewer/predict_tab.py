@@ -23,7 +23,7 @@ from qtpy.QtWidgets import (
 
 from monai_unet.errors import cause_under_monai, in_one_line
 from monai_unet.viewer.images import file_of, own_file, visible_box
-from monai_unet.viewer.parts import FolderChoice, LayerChoice, Status, in_background
+from monai_unet.viewer.parts import FolderChoice, LayerChoice, Status, in_background, narrow
 from monai_unet.viewer.predicting import (
     Request,
     Shown,
@@ -57,13 +57,13 @@ class PredictTab(QWidget):
         super().__init__()
         self.viewer = viewer
         self.image = LayerChoice(viewer, "image")
-        self.bundle = QComboBox()
+        self.bundle = narrow(QComboBox())
         self.bundle.addItems(bundles_with_weights())
         other = QToolButton()
         other.setText("…")
         other.setToolTip("another bundle: its folder, for instance one that was trained here")
         other.clicked.connect(self._ask_bundle)
-        self.result = QComboBox()
+        self.result = narrow(QComboBox())
         for text, output in _RESULTS.items():
             self.result.addItem(text, output)
         self.threshold = QDoubleSpinBox()

@@ -196,7 +196,7 @@ def _images(store: PredictionStore) -> Iterator[Shown]:
         chosen = [(number, name) for number, name in enumerate(names) if restores or number]
     for (channel, name), colour in zip(chosen, itertools.cycle(_COLOURS)):
         limits = (0, 255 if store.dtype == np.uint8 else 1)
-        look = {"blending": "additive", "colormap": colour, "opacity": 0.6, "contrast_limits": limits}
+        look = {"blending": "additive", "colormap": colour, "opacity": 0.45, "contrast_limits": limits}
         said = name if restores or name == "probability" else f"probability of {name}"
         yield Shown("image", _levels(store, channel), said, {} if restores else look)
 

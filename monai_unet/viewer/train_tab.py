@@ -26,7 +26,7 @@ from qtpy.QtWidgets import (
 from monai_unet.errors import cause_under_monai, in_one_line
 from monai_unet.viewer.images import file_of, pixels_of, placed, session_folder, spatial_shape, visible_box
 from monai_unet.viewer.painted import BACKGROUND, Meaning, Painted
-from monai_unet.viewer.parts import FolderChoice, LayerChoice, LossCurve, Status, in_background, keep_selection
+from monai_unet.viewer.parts import FolderChoice, LayerChoice, LossCurve, Status, in_background, keep_selection, narrow
 from monai_unet.viewer.predict_tab import MOST
 from monai_unet.viewer.predicting import Request, Shown, bundles_with_weights, least_sure_places, predict_visible
 from monai_unet.viewer.results import show_results
@@ -70,7 +70,7 @@ class TrainTab(QWidget):
         paint = QPushButton("Paint")
         paint.setToolTip("a new Labels layer over the image, with the brush in hand")
         paint.clicked.connect(self.paint)
-        self.meaning = QComboBox()
+        self.meaning = narrow(QComboBox())
         for text, meaning in _MEANINGS.items():
             self.meaning.addItem(text, meaning)
         self.hint = QLabel()
@@ -78,7 +78,7 @@ class TrainTab(QWidget):
         self.classes = QLineEdit()
         self.classes.setPlaceholderText("background, foreground")
         self.classes.setToolTip("names of the classes, background first; may be left empty")
-        self.begin = QComboBox()
+        self.begin = narrow(QComboBox())
         for name in bundles_with_weights():
             self.begin.addItem(f"weights of {name}", (name, FEATURES))
         for text, features in _RANDOM.items():
@@ -269,6 +269,8 @@ class TrainTab(QWidget):
             self.viewer.add_shapes([corners], shape_type="polygon", name=name, **style)
 
         keep_selection(self.viewer, change)
+        self._previewed = None  # another part is visible now
+        self._look_for_weights()
         self.status.say(f"unsure by {100 * place.entropy:.0f} %: paint what you know here, then train again")
 
     def _run(self, run: Run) -> None:

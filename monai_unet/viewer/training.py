@@ -35,14 +35,15 @@ START = "phc_u373_compact"
 """Whose weights a first training starts from, unless another bundle is chosen: from random ones a few strokes teach
 little (benchmarks/results/evening_cpu_2026-11.md)."""
 
+_LOSSES = {"train::loss_interval": 2}  # iterations between two points of the curve
 _BATCH = 2  # tiles in a step
 # for runs of minutes: small tiles, and images that vary less than in runs of hours
 _SHORT = {
     **{"tile": 188, "warm_up": 20, "grey_scale": 0.2, "grey_shift": 0.2},
     **{"gamma": 0.0, "noise": 0.0, "blur": 0.0, "scale": 0.0},
 }
-# after minutes of training distances are uneven, and a depth of 0.1 cuts cells to pieces (two of three in the painted
-# frames of benchmarks/evening.py)
+# After minutes of training distances are uneven: in the painted frames of benchmarks/evening.py the default of 0.1 cut
+# cells to pieces, SEG 0.61; 0.2 gave 0.72, 0.3 gave 0.68.
 _SEED_DEPTH = 0.2
 _LOOKS, _APART = 20, 10  # previews of a run, and the fewest iterations between them
 _BAR = re.compile(r"training:\s.*?(\d+)/(\d+) \[[\d:?]+<([\d:?]+).*?(?:loss=([-+.\deinfa]+))?\]")
@@ -68,7 +69,7 @@ class Run:
     def command(self) -> list[str]:
         """The command that runs it; the same that a terminal would take."""
         config = str(self.bundle / "configs" / "train.json")
-        given = [part for name, value in self.options.items() for part in (f"--{name}", str(value))]
+        given = [part for name, value in {**_LOSSES, **self.options}.items() for part in (f"--{name}", str(value))]
         return [sys.executable, "-m", "monai.bundle", "run", "training", "--config_file", config, *given]
 
 
@@ -170,7 +171,12 @@ def prepare(
     if start:
         save_whole(transferred(start, folder), initial)
         _add_terms(folder / "LICENSE", start)
-        return Run(folder, {"initial_weights": initial}, data.files, f"starts from the weights of {Path(start).name}")
+        return Run(
+            folder,
+            {"initial_weights": initial},
+            data.files,
+            f"starts from the weights of {Path(start).name}",
+        )
     return Run(folder, {}, data.files, "starts from random weights")
 
 

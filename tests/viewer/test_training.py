@@ -108,7 +108,7 @@ def test_a_training_shows_its_steps_goes_on_and_starts_anew_when_more_is_painted
     assert weights_of(first.bundle).is_file()
 
     again = prepare(tmp_path / "b", [painted()], "classes", iterations=12, **NARROW)
-    assert (again.story, again.options) == ("goes on after 12 iterations", {"epochs": 24})
+    assert (again.story, again.options["epochs"]) == ("goes on after 12 iterations", 24)
     steps = list(Training(again, threads=1).steps())
     assert {step.total for step in steps} == {24}
     assert min(step.iteration for step in steps) >= 12
