@@ -6,8 +6,10 @@ BIN := $(VENV)/bin
 RUN := $(BIN)/python -m monai.bundle run
 DEMO := build/demo
 NARROW := --features "[8,16,32,64]" --dataset_dir datasets/synthetic/data --ckpt_dir $(DEMO)/models
+# a screen in memory for napari's tests, where there is no other one; .ci/screen installs it
+SCREEN := $(if $(DISPLAY),,$(if $(shell command -v xvfb-run),xvfb-run -a -s "-screen 0 1600x1000x24"))
 
-.PHONY: install demo test check bench bundles label test-label wheel test-wheel test-python docs clean
+.PHONY: install demo napari test check bench bundles label test-label wheel test-wheel test-python docs clean
 
 install: $(VENV)/.installed
 
@@ -30,9 +32,13 @@ demo: install
 	@echo "predicted stack: $(CURDIR)/$(DEMO)/prediction/test-volume_label.tif"
 	@echo "report with learning curves and pictures: $(CURDIR)/$(DEMO)/evaluation/report.html"
 
+# the plugin in napari, to use or to try
+napari: install
+	$(BIN)/napari -w napari-monai-unet
+
 # a process for each of a few cores, one thread in each; a module's tests share what they set up
 test: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadscope --durations 10
+	OMP_NUM_THREADS=1 $(SCREEN) $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadscope --durations 10
 
 # MONAI Label in an environment of its own: it wants NumPy 1, and a torchvision that we do without
 label: $(LABEL)/.installed

@@ -181,7 +181,7 @@ def page(found: dict[str, list[dict[str, Any]]], command: str, picture: str) -> 
         f"weights of `{START['dic']}`, the sections from those of `{START['isbi']}`, which have not seen them. Painted",
         "in are sections 0, 6 and 12 of ISBI 2012 and frames 000, 016 and 032 of DIC-C2DH-HeLa (silver truth); scored",
         "are sections 18, 20 and 22 and frames 056, 060, 068 and 076, at the threshold 0.5; V_rand, as the challenge",
-        "defines it, at the best of nine thresholds.",
+        "defines it, at the best of ten thresholds.",
         "Neither they nor their scores chose anything. Where classes are painted in the film, objects below",
         f"{SMALLEST} pixels are dropped; where cells are, those below a tenth of the median painted cell.",
         "",

@@ -106,8 +106,8 @@ def own_file(layer: Any) -> Path | None:
             return None
         middle = [slice(max(n - _LOOKED_AT, 0) // 2, max(n - _LOOKED_AT, 0) // 2 + min(n, _LOOKED_AT)) for n in shape]
         middle[:-2] = [slice(n // 2, n // 2 + 1) for n in shape[:-2]]
-        box = (*[slice(0, 1)] * (3 - len(shape)), *middle)
-        there = np.moveaxis(source.read(box), 0, -1)
+        sections, rows, columns = [slice(0, 1)] * (3 - len(shape)) + middle
+        there = np.moveaxis(source.read((sections, rows, columns)), 0, -1)
     except (ValueError, OSError, ImportError):
         return None
     shown = np.asarray(data[tuple(middle)])
@@ -151,7 +151,8 @@ def _tiles(data: Any, rgb: bool, dtype: Any) -> Iterator[np.ndarray]:
     for section in range(shape[0]) if len(shape) == 3 else (None,):
         for y, x in itertools.product(*(range(0, n, _TILE) for n in shape[-2:])):
             at = () if section is None else (section,)
-            part = np.asarray(data[(*at, slice(y, y + _TILE), slice(x, x + _TILE))]).astype(dtype, copy=False)
+            box = (*at, slice(y, y + _TILE), slice(x, x + _TILE))
+            part = np.asarray(data[box]).astype(dtype, copy=False)
             missing = [(0, _TILE - n) for n in part.shape[:2]] + [(0, 0)] * rgb
             yield np.ascontiguousarray(np.pad(part, missing))
 
@@ -170,7 +171,7 @@ _written_for: dict[tuple[int, int], Path] = {}
 def _written(layer: Any) -> Path:
     data = pixels_of(layer)
     # what is read lazily is taken to stay as it is
-    content = zlib.crc32(np.ascontiguousarray(data).view(np.uint8)) if isinstance(data, np.ndarray) else 0
+    content = zlib.crc32(np.ascontiguousarray(data).data.cast("B")) if isinstance(data, np.ndarray) else 0
     key = id(data), content
     if key not in _written_for:
         name = "".join(each if each.isascii() and (each.isalnum() or each in "-_.") else "_" for each in layer.name)

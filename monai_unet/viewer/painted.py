@@ -82,21 +82,21 @@ def write_painted(folder: str | Path, painted: Sequence[Painted], meaning: Meani
     numbers: set[int] = set()
     files = 0
     with folder_written_aside(folder) as aside:
-        for part in ("images", "labels"):
-            (aside / part).mkdir()
+        for each in ("images", "labels"):
+            (aside / each).mkdir()
         names: set[str] = set()
-        for each in painted:
-            stem = _stem(each.name, names)
-            for where, image, labels in painted_blocks(each):
+        for drawing in painted:
+            stem = _stem(drawing.name, names)
+            for where, image, labels in painted_blocks(drawing):
                 found = np.unique(labels[labels > 0]).tolist()
                 numbers |= set(found)
                 if found and (found[-1] > unpainted or labels.min() < 0):
-                    raise ValueError(f"{each.name}: numbers from 1 to {unpainted} can be painted; found {found[-1]}")
+                    raise ValueError(f"{drawing.name}: numbers from 1 to {unpainted} can be painted; found {found[-1]}")
                 kept = np.where(labels > 0, labels.astype(np.int64) - BACKGROUND, unpainted).astype(dtype)
-                colour = {"photometric": "rgb"} if image.ndim == 3 and image.shape[-1] in (3, 4) else {}
-                grey = {"photometric": "minisblack"}
-                tifffile.imwrite(aside / "images" / f"{stem}{where}.tif", image, compression="zlib", **(colour or grey))
-                tifffile.imwrite(aside / "labels" / f"{stem}{where}.tif", kept, compression="zlib", **grey)
+                for part, pixels in (("images", image), ("labels", kept)):
+                    photometric: Any = "rgb" if pixels.ndim == 3 and pixels.shape[-1] in (3, 4) else "minisblack"
+                    path = aside / part / f"{stem}{where}.tif"
+                    tifffile.imwrite(path, pixels, compression="zlib", photometric=photometric)
                 files += 1
         _check(numbers, meaning)
     return Folder(Path(folder), int(unpainted), files, tuple(sorted(numbers)))

@@ -178,7 +178,8 @@ class _Channel:
         self.size = int(np.prod(self.shape))
 
     def __getitem__(self, box: Any) -> np.ndarray:
-        return np.asarray(self.array[(*self.fixed, *(box if isinstance(box, tuple) else (box,)))])
+        where = (*self.fixed, *(box if isinstance(box, tuple) else (box,)))
+        return np.asarray(self.array[where])
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return self[(slice(None),) * self.ndim].astype(dtype or self.dtype, copy=False)

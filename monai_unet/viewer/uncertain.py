@@ -63,10 +63,12 @@ def uncertain_places(
     for section in range(spatial[0]) if len(spatial) == 3 else (0,):
         at = (section,) if len(spatial) == 3 else ()
         for y, x in _blocks(spatial[-2:], size):
-            means = _means(entropy(np.asarray(probability[(*of_classes, *at, y, x)]), channels), size)
+            here = (*at, y, x)
+            of_each = (*of_classes, *here)
+            means = _means(entropy(np.asarray(probability[of_each]), channels), size)
             free = np.ones(means.shape, bool)
             if painted is not None:
-                free = _means((np.asarray(painted[(*at, y, x)]) > 0).astype(np.float32), size) == 0
+                free = _means((np.asarray(painted[here]) > 0).astype(np.float32), size) == 0
             rows, columns = np.nonzero(free)
             places += [
                 Place(section, y.start + int(row) * size, x.start + int(column) * size, size, float(means[row, column]))
@@ -78,8 +80,8 @@ def uncertain_places(
 def is_painted(painted: Any, place: Place) -> bool:
     """Whether something is painted in a place of labels, (H, W) or (D, H, W)."""
     at = (place.section,) if len(painted.shape) == 3 else ()
-    square = (slice(place.y, place.y + place.size), slice(place.x, place.x + place.size))
-    return bool(np.asarray(painted[(*at, *square)]).any())
+    square = (*at, slice(place.y, place.y + place.size), slice(place.x, place.x + place.size))
+    return bool(np.asarray(painted[square]).any())
 
 
 def entropy(probability: np.ndarray, channels: bool = False) -> np.ndarray:
