@@ -92,11 +92,7 @@ def compose(recipe: Recipe) -> dict[str, dict[str, Any]]:
     """
     kind = _read("kinds", recipe.kind)
     values = {**kind["knobs"], **recipe.knobs}
-    for name, value in values.items():
-        if name not in knobs():
-            raise ValueError(f"there is no knob {name}")
-        if not (isinstance(value, str) and value.startswith(("$", "@"))):
-            knobs()[name].check(value)
+    check_values(values)
     configs = {}
     for name in CONFIGS:
         writer = _Writer(recipe.kind, values, kind.get("model", {}))
@@ -111,6 +107,19 @@ def compose(recipe: Recipe) -> dict[str, dict[str, Any]]:
     train = configs["train"]
     configs["paper"] = {name: value for name, value in configs["paper"].items() if train.get(name, _ABSENT) != value}
     return configs
+
+
+def check_values(values: Mapping[str, Any]) -> None:
+    """Refuse what is no knob, and values that it may not have; expressions are checked when they are run.
+
+    Raises:
+        ValueError: naming the knob.
+    """
+    for name, value in values.items():
+        if name not in knobs():
+            raise ValueError(f"there is no knob {name}")
+        if not (isinstance(value, str) and value.startswith(("$", "@"))):
+            knobs()[name].check(value)
 
 
 def dumps(config: Mapping[str, Any]) -> str:

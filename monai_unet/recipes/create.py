@@ -12,7 +12,7 @@ from monai_unet.colours import UNKNOWN, parse_colours
 from monai_unet.io import Normalise, Pages
 from monai_unet.knobs import knobs
 from monai_unet.recipes import card
-from monai_unet.recipes.compose import Recipe, compose, names, shipped
+from monai_unet.recipes.compose import Recipe, check_values, compose, names, shipped
 from monai_unet.recipes.folder import new_folder, write_bundle
 from monai_unet.recipes.settings import Setting, choose_settings
 from monai_unet.recipes.survey import Survey, survey_folder
@@ -71,7 +71,8 @@ def new_bundle(
         colours: of labels in colour, as in `survey_folder`.
         normalise: the knob; chosen by the exposures of the images when left out.
         values: of other knobs, instead of those that are chosen or that `like` has. With `validation` 0 all sections
-            train, one will do, and the last weights of a run are kept, as none can tell which are best.
+            train, one will do, and the last weights of a run are kept, as none can tell which are best; how cells are
+            told apart is then found on those that trained.
 
     Returns:
         What was made.
@@ -88,6 +89,7 @@ def new_bundle(
         raise ValueError(f"{like} restores images, and these have labels: use another --like, or --targets")
     one_type = normalise in (None, "dataset")
     given = dict(values or {})
+    check_values(given)
     validate = given.get("validation") != 0
     survey = survey_folder(
         *(dataset_dir, classes, labels, ignore_label, partly_annotated, channels, pages, colours, one_type),
@@ -181,6 +183,8 @@ def _recipe(start: Recipe, kind: str, name: str, survey: Survey, settings: Seque
     in_training: dict[str, Any] = {"tile": own.pop("tile")}  # inference chooses its own by memory
     if own["validation"] == 0:  # the sections that train cannot tell which weights are best
         in_training["validate::handlers::SaveBest::can_tell"] = False
+        if kind == "cells":  # how cells are told apart has to be found somewhere
+            in_training["train::handlers::FindValues::_disabled_"] = False
     own |= {
         "dataset_dir": str(survey.folder.resolve()),
         "input": f"$@dataset_dir + '/{survey.inputs}'",

@@ -100,6 +100,11 @@ class FolderChoice(QWidget):
             self.line.setText(name)
 
 
+def from_home(path: Path) -> str:
+    """A path as people say it: from their folder on."""
+    return f"~/{path.relative_to(Path.home())}" if path.is_relative_to(Path.home()) else str(path)
+
+
 class Status(QLabel):
     """A line that says what goes on; errors in another colour."""
 

@@ -23,7 +23,7 @@ from qtpy.QtWidgets import (
 
 from monai_unet.errors import cause_under_monai, in_one_line
 from monai_unet.viewer.images import file_of, own_file, visible_box
-from monai_unet.viewer.parts import FolderChoice, LayerChoice, Status, in_background, narrow
+from monai_unet.viewer.parts import FolderChoice, LayerChoice, Status, from_home, in_background, narrow
 from monai_unet.viewer.predicting import (
     Request,
     Shown,
@@ -78,7 +78,7 @@ class PredictTab(QWidget):
         self.smallest.setSpecialValueText(_OWN)
         self.smallest.setSuffix(" px")
         self.smallest.setToolTip("smaller objects are dropped")
-        self.folder = FolderChoice(str(Path.home()), "where the prediction of the whole image is kept")
+        self.folder = FolderChoice("~", "where the prediction of the whole image is kept")
         self.folder.line.setToolTip("the prediction of the whole image is kept here, as OME-Zarr")
         self.see = QPushButton("Predict what is visible")
         self.all = QPushButton("Predict the whole image")
@@ -187,7 +187,7 @@ class PredictTab(QWidget):
             for other in [each for each in self.viewer.layers if each.name.endswith("(visible part)")]:
                 other.visible = False
             self._set_busy(False)
-            self.status.say(f"the whole image: {out}")
+            self.status.say(f"the whole image: {from_home(out)}")
 
         self.worker = in_background(work, show, self._fail)
 
@@ -215,4 +215,4 @@ class PredictTab(QWidget):
         layer = self.image.layer
         file = own_file(layer) if layer is not None else None
         if file is not None:
-            self.folder.line.setText(str(file.parent))
+            self.folder.line.setText(from_home(file.parent))

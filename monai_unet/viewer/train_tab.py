@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,7 +25,16 @@ from qtpy.QtWidgets import (
 from monai_unet.errors import cause_under_monai, in_one_line
 from monai_unet.viewer.images import file_of, pixels_of, placed, session_folder, spatial_shape, visible_box
 from monai_unet.viewer.painted import BACKGROUND, Meaning, Painted
-from monai_unet.viewer.parts import FolderChoice, LayerChoice, LossCurve, Status, in_background, keep_selection, narrow
+from monai_unet.viewer.parts import (
+    FolderChoice,
+    LayerChoice,
+    LossCurve,
+    Status,
+    from_home,
+    in_background,
+    keep_selection,
+    narrow,
+)
 from monai_unet.viewer.predict_tab import MOST
 from monai_unet.viewer.predicting import Request, Shown, bundles_with_weights, least_sure_places, predict_visible
 from monai_unet.viewer.results import show_results
@@ -93,7 +101,7 @@ class TrainTab(QWidget):
         self.iterations.setValue(100)
         self.iterations.setSingleStep(100)
         self.iterations.setToolTip("steps of this training; the next one goes on from its weights")
-        self.folder = FolderChoice(str(Path.home() / "painted"), "the folder of the bundle", new=True)
+        self.folder = FolderChoice("~/painted", "the folder of the bundle", new=True)
         self.folder.line.setToolTip("the bundle is made here: configs, weights, and what was painted")
         self.start = QPushButton("Train")
         self.start.setToolTip("goes on from the weights in the folder, if there are some")
@@ -130,7 +138,7 @@ class TrainTab(QWidget):
 
         self.training: Training | None = None
         self.workers: list[Any] = []
-        self._previewing = False
+        self.previewing = False
         self._previewed: int | None = None  # time of the weights that the preview shows
         self._places: list[Place] = []
         self._places_of: tuple[Any, ...] = ()
@@ -302,9 +310,9 @@ class TrainTab(QWidget):
             return
         bundle = training.run.bundle
         if training.stopped:
-            self.status.say(f"stopped; Train goes on from the weights in {bundle}")
+            self.status.say(f"stopped; Train goes on from the weights in {from_home(bundle)}")
         elif training.process.returncode == 0:
-            self.status.say(f"done: {bundle} is a bundle, to predict with and to train further")
+            self.status.say(f"done: {from_home(bundle)} is a bundle, to predict with and to train further")
         if weights_of(bundle).is_file():
             self.trained.emit(str(bundle))
         self._look_for_weights()
@@ -312,7 +320,7 @@ class TrainTab(QWidget):
     def _look_for_weights(self) -> None:
         """Predict what is visible anew when there are new weights."""
         weights, image = weights_of(self.folder.path), self.image.layer
-        if not self.preview.isChecked() or self._previewing or image is None or not weights.is_file():
+        if not self.preview.isChecked() or self.previewing or image is None or not weights.is_file():
             return
         newest = weights.stat().st_mtime_ns
         if newest == self._previewed or len(self.viewer.dims.displayed) != 2:
@@ -321,21 +329,21 @@ class TrainTab(QWidget):
             box = visible_box(image, self.viewer.dims.displayed, self.viewer.dims.current_step, MOST)
         except ValueError:
             return
-        self._previewing, self._previewed = True, newest
+        self.previewing, self._previewed = True, newest
         bundle = str(self.folder.path)
 
         def work() -> list[Shown]:
             return predict_visible(Request(file_of(image), bundle, "probability"), box)
 
         def show(results: list[Shown]) -> None:
-            self._previewing = False
+            self.previewing = False
             if image in self.viewer.layers:
                 show_results(self.viewer, image, results, "visible", [start for start, _ in box])
 
         self._work(work, show, self._fail_preview)
 
     def _fail_preview(self, error: Exception) -> None:
-        self._previewing = False
+        self.previewing = False
         self.status.say(f"no preview: {in_one_line(cause_under_monai(error))}", True)
 
     def _work(self, work: Any, show: Any, fail: Any = None) -> None:

@@ -42,9 +42,6 @@ _SHORT = {
     **{"tile": 188, "warm_up": 20, "grey_scale": 0.2, "grey_shift": 0.2},
     **{"gamma": 0.0, "noise": 0.0, "blur": 0.0, "scale": 0.0},
 }
-# After minutes of training distances are uneven: in the painted frames of benchmarks/evening.py the default of 0.1 cut
-# cells to pieces, SEG 0.61; 0.2 gave 0.72, 0.3 gave 0.68.
-_SEED_DEPTH = 0.2
 _LOOKS, _APART = 20, 10  # previews of a run, and the fewest iterations between them
 _BAR = re.compile(r"training:\s.*?(\d+)/(\d+) \[[\d:?]+<([\d:?]+).*?(?:loss=([-+.\deinfa]+))?\]")
 
@@ -148,7 +145,6 @@ def prepare(
                     "epochs": epochs,
                     "val_interval": max(epochs // _LOOKS, min(_APART // steps, epochs), 1),
                     **_SHORT,
-                    **({"seed_depth": _SEED_DEPTH} if meaning == "cells" else {}),
                     **(values or {}),
                 },
             )

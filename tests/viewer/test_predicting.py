@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from monai_unet.io.zarr_store import PredictionStore
-from monai_unet.prediction.out_of_core import predict
 from monai_unet.viewer.predicting import (
     Request,
     StoppedError,
@@ -68,14 +67,6 @@ def test_a_prediction_tells_how_far_it_is_stops_and_goes_on(bundle, stack, whole
     assert rest[-1] == (24, 24)
     assert len(rest) < 24, "all of it was computed again"
     assert np.array_equal(PredictionStore(out).read(()), PredictionStore(whole).read(()))
-
-
-def test_an_error_of_the_progress_ends_a_prediction(bundle, stack, tmp_path):
-    def fail(done, total):
-        raise KeyError("of the caller")
-
-    with pytest.raises(KeyError, match="of the caller"):
-        predict(stack, tmp_path / "out.ome.zarr", bundle, progress=fail)
 
 
 def test_other_weights_and_settings_have_a_store_of_their_own(bundle, stack, tmp_path):
