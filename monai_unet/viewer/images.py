@@ -6,6 +6,7 @@ import atexit
 import itertools
 import shutil
 import tempfile
+import threading
 import zlib
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -165,7 +166,10 @@ def session_folder() -> Path:
     return folder
 
 
-_written_for: dict[tuple[int, int], Path] = {}
+_written_for: dict[tuple[int, int], tuple[Any, Path]] = {}  # what is read lazily is held, so that its id stays its own
+
+
+_WRITING = threading.Lock()
 
 
 def _written(layer: Any) -> Path:
@@ -173,14 +177,18 @@ def _written(layer: Any) -> Path:
     # what is read lazily is taken to stay as it is
     content = zlib.crc32(np.ascontiguousarray(data).data.cast("B")) if isinstance(data, np.ndarray) else 0
     key = id(data), content
-    if key not in _written_for:
-        name = "".join(each if each.isascii() and (each.isalnum() or each in "-_.") else "_" for each in layer.name)
-        path = session_folder() / f"{len(_written_for)}" / f"{name or 'image'}.ome.tif"
-        path.parent.mkdir()
-        axes = len(spatial_shape(layer))
-        write_image(path, data, bool(getattr(layer, "rgb", False)), layer.scale[-axes:], unit_of(layer))
-        _written_for[key] = path
-    return _written_for[key]
+    with _WRITING:
+        return _written_for[key][1] if key in _written_for else _write(layer, data, key)
+
+
+def _write(layer: Any, data: Any, key: tuple[int, int]) -> Path:
+    name = "".join(each if each.isascii() and (each.isalnum() or each in "-_.") else "_" for each in layer.name)
+    path = session_folder() / f"{len(_written_for)}" / f"{name or 'image'}.ome.tif"
+    path.parent.mkdir()
+    axes = len(spatial_shape(layer))
+    write_image(path, data, bool(getattr(layer, "rgb", False)), layer.scale[-axes:], unit_of(layer))
+    _written_for[key] = (None if isinstance(data, np.ndarray) else data, path)
+    return path
 
 
 def unit_of(layer: Any) -> str | None:
