@@ -32,7 +32,8 @@ from monai_unet.metrics.isbi2012 import isbi2012_scores
 from monai_unet.metrics.seg import seg_of_sections
 from monai_unet.prediction.out_of_core import predict
 from monai_unet.viewer.painted import Meaning, Painted
-from monai_unet.viewer.training import Training, prepare
+from monai_unet.viewer.prepare import prepare
+from monai_unet.viewer.training import Training
 from monai_unet.viewer.uncertain import uncertain_places
 
 ROUNDS = (8, 24, 64)  # strokes after each round, of the three images together

@@ -22,7 +22,8 @@ from pathlib import Path
 from monai_unet.data import synthetic_sections
 from monai_unet.viewer.painted import Painted
 from monai_unet.viewer.predicting import Request, in_memory, least_sure_places, predict_visible
-from monai_unet.viewer.training import Training, prepare
+from monai_unet.viewer.prepare import prepare
+from monai_unet.viewer.training import Training
 
 images, truth = synthetic_sections(1, 512, seed=0)
 image, inside = images[0], truth[0] > 0
@@ -89,7 +90,7 @@ show(axis, np.ma.masked_invalid(part), f"{100 * right[~np.isnan(part)].mean():.0
 # Squares of 96 pixels by the mean entropy of the prediction, the least sure one first. In napari the view moves there.
 
 # %%
-places = least_sure_places(request, Path("."), lambda: False)
+places = least_sure_places(request, Path(), lambda: False)
 figure, axis = plt.subplots(figsize=(5, 5))
 axis.imshow(image, "gray")
 for number, place in enumerate(places[:5], start=1):

@@ -37,8 +37,9 @@ from monai_unet.viewer.parts import (
 )
 from monai_unet.viewer.predict_tab import MOST
 from monai_unet.viewer.predicting import Request, Shown, bundles_with_weights, least_sure_places, predict_visible
+from monai_unet.viewer.prepare import FEATURES, START, prepare
 from monai_unet.viewer.results import show_results
-from monai_unet.viewer.training import FEATURES, START, Run, Step, Training, prepare, weights_of
+from monai_unet.viewer.training import Run, Step, Training, weights_of
 from monai_unet.viewer.uncertain import Place, is_painted
 
 PAINT = "monai_unet_painted_over"

@@ -11,6 +11,7 @@ import tifffile
 import torch
 
 from monai_unet.networks import OriginalUNet
+from monai_unet.viewer.painted import Painted
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -51,5 +52,19 @@ def layer_of():
         first = {"name": "layer", "multiscale": False, "rgb": False, "source": SimpleNamespace(path=path)}
         place = {"scale": np.ones(axes), "translate": np.zeros(axes), "units": None}
         return SimpleNamespace(**{**first, **place, "data": data, **values})
+
+    return make
+
+
+@pytest.fixture
+def painted():
+    """An image with some strokes, given as their row and number."""
+
+    def make(strokes=((20, 1), (50, 2)), size=100, name="image"):
+        image = np.random.default_rng(0).integers(0, 255, (size, size), np.uint8)
+        labels = np.zeros((size, size), int)
+        for row, number in strokes:
+            labels[row : row + 4, 10:40] = number
+        return Painted(name, image, labels)
 
     return make
