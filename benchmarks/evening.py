@@ -51,19 +51,21 @@ class Way:
     data: str
     meaning: Meaning
     where: str  # "uncertain", "anywhere" or "all"
+    start: str = "trained"  # or "random" weights
 
     @property
     def name(self) -> str:
         """Of its row and its files."""
-        return f"{self.data} {self.meaning} {self.where}"
+        return f"{self.data} {self.meaning} {self.where}" + (" random" if self.start == "random" else "")
 
 
 WAYS = [
     Way("isbi", "classes", "uncertain"),
     Way("dic", "cells", "uncertain"),
     Way("dic", "classes", "uncertain"),
-    Way("dic", "cells", "all"),
+    Way("dic", "classes", "uncertain", "random"),
     Way("isbi", "classes", "all"),
+    Way("dic", "cells", "all"),
     Way("isbi", "classes", "anywhere"),
     Way("dic", "classes", "anywhere"),
 ]
@@ -139,7 +141,9 @@ def evening(way: Way, folder: Path, work: Path, threads: int) -> list[dict[str, 
                 strokes += hands[at].draw(number, place)
         painted = [Painted(f"{way.data}{i:02d}", images[i], hand.labels) for i, hand in zip(chosen, hands, strict=True)]
         length = ITERATIONS * (len(ROUNDS) if way.where == "all" else 1)
-        run = prepare(bundle, painted, way.meaning, iterations=length, start=START[way.data])
+        run = prepare(
+            bundle, painted, way.meaning, iterations=length, start=START[way.data] if way.start == "trained" else None
+        )
         start = time.perf_counter()
         for _ in Training(run, threads).steps():
             pass
@@ -188,8 +192,8 @@ def page(found: dict[str, list[dict[str, Any]]], command: str, picture: str) -> 
         "",
         f"![scores against strokes]({picture})",
         "",
-        "| painted | where | strokes | share of the pixels | minutes of training | scores |",
-        "|---|---|--:|--:|--:|---|",
+        "| painted | where | weights at the start | strokes | share of the pixels | minutes of training | scores |",
+        "|---|---|---|--:|--:|--:|---|",
     ]
     for way in WAYS:
         for each in found.get(way.name, []):
@@ -198,7 +202,7 @@ def page(found: dict[str, list[dict[str, Any]]], command: str, picture: str) -> 
             )
             strokes = "all" if way.where == "all" else each["strokes"]
             lines.append(
-                f"| {way.data}, {way.meaning} | {way.where} | {strokes} | {100 * each['painted']:.2g} % | "
+                f"| {way.data}, {way.meaning} | {way.where} | {way.start} | {strokes} | {100 * each['painted']:.2g} % | "
                 f"{each['minutes']:.1f} | {scores} |"
             )
     return lines
@@ -213,7 +217,6 @@ def draw(found: dict[str, list[dict[str, Any]]], path: Path) -> None:
 
     figure, axes = pyplot.subplots(1, 2, figsize=(9, 3.4), layout="constrained", dpi=110)
     titles = {"dic": ("SEG", "DIC-HeLa, unseen frames"), "isbi": ("V_rand", "ISBI 2012, unseen sections")}
-    colours = {"classes uncertain": "C0", "classes anywhere": "C1", "cells uncertain": "C2"}
     labels = {"classes": "strokes", "cells": "whole cells"}
     for axis, (data, (name, title)) in zip(axes, titles.items(), strict=True):
         for way in WAYS:
@@ -221,13 +224,14 @@ def draw(found: dict[str, list[dict[str, Any]]], path: Path) -> None:
             if way.data != data or not rounds:
                 continue
             values = [each[name] for each in rounds]
+            colour = "C2" if way.meaning == "cells" else "C3" if way.start == "random" else "C0"
             if way.where == "all":
-                colour = colours[f"{way.meaning} uncertain"]
                 axis.axhline(values[0], color=colour, ls=":", label=f"everything painted ({labels[way.meaning]})")
-            else:
-                text = f"{labels[way.meaning]}, {'half where it is unsure' if way.where == 'uncertain' else way.where}"
-                colour = colours[f"{way.meaning} {way.where}"]
-                axis.plot([each["strokes"] for each in rounds], values, "o-", color=colour, label=text)
+                continue
+            where = ", half where it is unsure" if way.where == "uncertain" else ", anywhere"
+            text = labels[way.meaning] + (where if way.start == "trained" else ", from random weights")
+            style = "o-" if way.where == "uncertain" else "o--"
+            axis.plot([each["strokes"] for each in rounds], values, style, color=colour, label=text)
         axis.set(title=title, ylabel=name, xlabel="strokes in three images", xscale="log", ylim=(0, 1))
         axis.set_xticks(ROUNDS, map(str, ROUNDS), minor=False)
         axis.minorticks_off()
