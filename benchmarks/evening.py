@@ -141,9 +141,8 @@ def evening(way: Way, folder: Path, work: Path, threads: int) -> list[dict[str, 
                 strokes += hands[at].draw(number, place)
         painted = [Painted(f"{way.data}{i:02d}", images[i], hand.labels) for i, hand in zip(chosen, hands, strict=True)]
         length = ITERATIONS * (len(ROUNDS) if way.where == "all" else 1)
-        run = prepare(
-            bundle, painted, way.meaning, iterations=length, start=START[way.data] if way.start == "trained" else None
-        )
+        weights = START[way.data] if way.start == "trained" else None
+        run = prepare(bundle, painted, way.meaning, iterations=length, start=weights)
         start = time.perf_counter()
         for _ in Training(run, threads).steps():
             pass
@@ -201,10 +200,8 @@ def page(found: dict[str, list[dict[str, Any]]], command: str, picture: str) -> 
                 f"{name} {value:.3f}" for name, value in each.items() if name not in ("strokes", "painted", "minutes")
             )
             strokes = "all" if way.where == "all" else each["strokes"]
-            lines.append(
-                f"| {way.data}, {way.meaning} | {way.where} | {way.start} | {strokes} | {100 * each['painted']:.2g} % | "
-                f"{each['minutes']:.1f} | {scores} |"
-            )
+            cells = [f"{way.data}, {way.meaning}", way.where, way.start, strokes, f"{100 * each['painted']:.2g} %"]
+            lines.append(f"| {' | '.join(map(str, cells))} | {each['minutes']:.1f} | {scores} |")
     return lines
 
 
@@ -215,10 +212,11 @@ def draw(found: dict[str, list[dict[str, Any]]], path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(1, 2, figsize=(9, 3.4), layout="constrained", dpi=110)
-    titles = {"dic": ("SEG", "DIC-HeLa, unseen frames"), "isbi": ("V_rand", "ISBI 2012, unseen sections")}
+    figure, axes = pyplot.subplots(1, 3, figsize=(12, 3.6), layout="constrained", dpi=100)
+    film, sections = "DIC-HeLa, unseen frames", "ISBI 2012, unseen sections"
+    panels = [("dic", "Dice", film), ("dic", "SEG", film), ("isbi", "V_rand", sections)]
     labels = {"classes": "strokes", "cells": "whole cells"}
-    for axis, (data, (name, title)) in zip(axes, titles.items(), strict=True):
+    for axis, (data, name, title) in zip(axes, panels, strict=True):
         for way in WAYS:
             rounds = found.get(way.name, [])
             if way.data != data or not rounds:
@@ -236,7 +234,7 @@ def draw(found: dict[str, list[dict[str, Any]]], path: Path) -> None:
         axis.set_xticks(ROUNDS, map(str, ROUNDS), minor=False)
         axis.minorticks_off()
         axis.grid(alpha=0.3)
-        axis.legend(fontsize=8, loc="lower right")
+        axis.legend(fontsize=7, loc="best")
     figure.savefig(path, metadata={"Software": None})
 
 
