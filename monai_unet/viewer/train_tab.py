@@ -197,8 +197,8 @@ class TrainTab(QWidget):
         names = [each.strip() for each in self.classes.text().split(",") if each.strip()]
         (begin, features), iterations = self.begin.currentData(), self.iterations.value()
         try:
-            # copied, as painting goes on
-            painted = [Painted(image.name, pixels_of(image), np.array(labels.data)) for image, labels in pairs]
+            # not copied, as a stack may be large: a stroke that is drawn while they are read may be half there
+            painted = [Painted(image.name, pixels_of(image), labels.data) for image, labels in pairs]
         except ValueError as error:
             self.status.say(str(error), True)
             return
