@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,14 @@ import numpy as np
 
 from monai_unet.io import stem
 from monai_unet.io.sources import split_inside
-from monai_unet.io.zarr_store import PredictionStore, recorded
+from monai_unet.io.zarr_store import PredictionStore
 from monai_unet.prediction.load import load_model
 from monai_unet.prediction.model import Model
 from monai_unet.prediction.out_of_core import predict
 from monai_unet.shipped import shipped_bundles
 from monai_unet.transforms.restoration import Restoration
 from monai_unet.viewer.images import session_folder
+from monai_unet.viewer.reader import read_store
 from monai_unet.viewer.uncertain import Place, uncertain_places
 
 OUTPUTS = ("instances", "label", "probability")
@@ -150,69 +151,40 @@ def least_sure_places(request: Request, folder: Path, is_stopped: Callable[[], b
 
 
 def shown(store: Path) -> list[Shown]:
-    """The layers that show a store of a prediction: probabilities or restored channels, then labels.
+    """The layers that show a store of a prediction: what its reader has, but for what nobody asked to see.
+
+    That is the probability of the background where there are more classes than two, and the distance that objects are
+    made of. Small results are read into memory.
 
     Raises:
         ValueError: when it is not the store of a prediction.
     """
     root = PredictionStore(store)
-    layers = [_labels(root, "labels")] if root.labels else list(_images(root))
-    for path in sorted((store / "labels").glob("*")) if (store / "labels").is_dir() else ():
-        if recorded(path) is not None:
-            layers.append(_labels(PredictionStore(path), path.name))
+    output, names = root.settings.get("output"), root.channel_names
+    unseen = {"objects": names[1:], "probability": names[:1] if "c" in root.axes else ()}.get(str(output), ())
+    layers = []
+    colours = itertools.cycle(_COLOURS)
+    for data, options, kind in read_store(store):
+        name = options["name"].removeprefix(stem(store)).strip() or "probability"
+        if kind == "image" and name in unseen:
+            continue
+        look: dict[str, Any] = {}
+        if "contrast_limits" in options:  # of a probability
+            look = {"contrast_limits": options["contrast_limits"], "colormap": next(colours)}
+            look |= {"blending": "additive", "opacity": 0.45}
+            name = name if name == "probability" else f"probability of {name}"
+        layers.append(Shown(kind, _small_in_memory(data), name, look))
     return layers
+
+
+def _small_in_memory(data: Any) -> Any:
+    finest = data[0] if isinstance(data, list) else data
+    return np.asarray(finest) if finest.nbytes <= _IN_MEMORY else data
 
 
 def in_memory(data: Any) -> np.ndarray:
     """The finest level of what a layer shows, as an array."""
     return np.asarray(data[0] if isinstance(data, list) else data)
-
-
-class _Channel:
-    """A channel of a Zarr array, read where it is looked at."""
-
-    def __init__(self, array: Any, channel: int | None) -> None:
-        self.array, self.fixed = array, () if channel is None else (channel,)
-        self.shape = tuple(array.shape[len(self.fixed) :])
-        self.dtype, self.ndim = np.dtype(array.dtype), len(self.shape)
-        self.size = int(np.prod(self.shape))
-
-    def __getitem__(self, box: Any) -> np.ndarray:
-        where = (*self.fixed, *(box if isinstance(box, tuple) else (box,)))
-        return np.asarray(self.array[where])
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return self[(slice(None),) * self.ndim].astype(dtype or self.dtype, copy=False)
-
-
-def _images(store: PredictionStore) -> Iterator[Shown]:
-    """Of two classes the second one, of more each but the first; of restored channels all."""
-    names = list(store.channel_names) or ["probability"]
-    restores = store.settings.get("output") == "image"
-    if "c" not in store.axes:
-        chosen: list[tuple[int | None, str]] = [(None, names[0])]
-    elif store.settings.get("output") == "objects":
-        chosen = [(0, names[0])]  # the other one is of distances, which instances are made of
-    else:
-        chosen = [(number, name) for number, name in enumerate(names) if restores or number]
-    for (channel, name), colour in zip(chosen, itertools.cycle(_COLOURS)):
-        limits = (0, 255 if store.dtype == np.uint8 else 1)
-        look = {"blending": "additive", "colormap": colour, "opacity": 0.45, "contrast_limits": limits}
-        said = name if restores or name == "probability" else f"probability of {name}"
-        yield Shown("image", _levels(store, channel), said, {} if restores else look)
-
-
-def _labels(store: PredictionStore, name: str) -> Shown:
-    return Shown("labels", _levels(store, None), name)
-
-
-def _levels(store: PredictionStore, channel: int | None) -> Any:
-    """The levels of a store; of a small one the finest alone, in memory."""
-    finest = _Channel(store.level(0), channel)
-    if finest.size * finest.dtype.itemsize <= _IN_MEMORY:
-        return np.asarray(finest)
-    there = itertools.takewhile(lambda level: (store.path / str(level)).is_dir(), itertools.count())
-    return [_Channel(store.level(level), channel) for level in there]
 
 
 def _device() -> str:
