@@ -34,7 +34,7 @@ demo: install
 
 # the plugin in napari, to use or to try
 napari: install
-	$(BIN)/napari -w napari-monai-unet
+	$(BIN)/napari -w monai-unet
 
 # a process for each of a few cores, one thread in each; a module's tests share what they set up
 test: install

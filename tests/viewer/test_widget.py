@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from importlib.metadata import distribution
 from pathlib import Path
 
 import numpy as np
@@ -61,16 +62,16 @@ def names(viewer):
 def test_the_manifest_is_valid_and_what_it_names_exists():
     manifest = PluginManifest.from_file(MANIFEST)
     manifest.validate_imports()
-    assert manifest.name == "napari-monai-unet"
+    assert manifest.name == distribution("monai-unet").name  # else napari does not take it
 
 
 def test_napari_offers_the_widget_and_the_sample(viewer):
     manager = PluginManager.instance()
-    if "napari-monai-unet" not in manager:
+    if "monai-unet" not in manager:
         manager.register(PluginManifest.from_file(MANIFEST))
-    _, made = viewer.window.add_plugin_dock_widget("napari-monai-unet", "U-Net")
+    _, made = viewer.window.add_plugin_dock_widget("monai-unet", "U-Net")
     assert isinstance(made, UNetWidget)
-    viewer.open_sample("napari-monai-unet", "membranes")
+    viewer.open_sample("monai-unet", "membranes")
     assert viewer.layers["membranes"].data.shape == membranes()[0][0].shape == (3, 512, 512)
     made.train.close_down()
 
