@@ -200,7 +200,7 @@ def page(found: dict[str, list[dict[str, Any]]], command: str, picture: str) -> 
                 f"{name} {value:.3f}" for name, value in each.items() if name not in ("strokes", "painted", "minutes")
             )
             strokes = "all" if way.where == "all" else each["strokes"]
-            cells = [f"{way.data}, {way.meaning}", way.where, way.start, strokes, f"{100 * each['painted']:.2g} %"]
+            cells = [f"{way.data}, {way.meaning}", way.where, way.start, strokes, f"{100 * each['painted']:.3g} %"]
             lines.append(f"| {' | '.join(map(str, cells))} | {each['minutes']:.1f} | {scores} |")
     return lines
 
