@@ -246,14 +246,16 @@ def test_the_command_says_what_it_wrote_and_where(large, bundle, tmp_path, capsy
     out = tmp_path / "out.ome.tif"
     line = ["predict", large, "--bundle", bundle, "--out", out, "--features", "[2,3,4]", "--roi", "0:20,0:30"]
     assert main([str(part) for part in line]) == 0
-    assert capsys.readouterr().out.strip() == f"prediction of {large}: {out}"
+    began, ended = capsys.readouterr().out.splitlines()
+    assert (began, ended) == (f"predicting {large} with {bundle}", f"prediction of {large}: {out}")
 
 
 def test_the_command_says_where_labels_and_their_table_lie(large, bundle, tmp_path, capsys):
     line = ["predict", large, "--bundle", bundle, "--out", tmp_path / "out.ome.zarr", "--features", "[2,3,4]"]
     line += ["--roi", "0:20,0:30", "--output", "instances", "--objects", tmp_path / "objects.csv"]
     assert main([str(part) for part in line]) == 0
-    said = [f"instances of {large}: {tmp_path / 'out.ome.zarr/labels/instances'}"]
+    said = [f"predicting {large} with {bundle}"]
+    said += [f"instances of {large}: {tmp_path / 'out.ome.zarr/labels/instances'}"]
     said += [f"objects of {large}: {tmp_path / 'objects.csv'}"]
     assert capsys.readouterr().out.splitlines() == said
 
