@@ -41,6 +41,7 @@ _BYTES = 3  # times what a prediction needs: what a training keeps for the backw
 NOT_MEASURED = "not measured"
 _MEMINFO = Path("/proc/meminfo")
 _IMPORTS = "import monai.bundle, monai.engines, monai.handlers, monai_unet.handlers"  # most of a training's start
+BUDGET = 40.0  # seconds that the measuring may take
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def widths(features: Sequence[int]) -> list[tuple[int, ...]]:
     return [tuple(features), *(other for other in others if other != tuple(features))]
 
 
-def measure(config: Path, root: Path, dataset: Dataset, preparing: float, budget: float = 40.0) -> list[Pace]:
+def measure(config: Path, root: Path, dataset: Dataset, preparing: float, budget: float = BUDGET) -> list[Pace]:
     """Run a few iterations of a bundle's own trainer, and one validation, at three widths or more.
 
     The bundle's own width comes first and is always measured. Another one is left out where its iterations would take

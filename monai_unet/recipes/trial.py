@@ -19,7 +19,7 @@ from monai_unet.data.cached_sections import CachedSections
 from monai_unet.data.labelled_files import num_sections
 from monai_unet.io import written_aside
 from monai_unet.recipes import trial_restored
-from monai_unet.recipes.timing import Pace, lines_of, measure, parsed, proposal
+from monai_unet.recipes.timing import BUDGET, Pace, lines_of, measure, parsed, proposal
 from monai_unet.recipes.trial_restored import restored_rows, small_tile
 from monai_unet.report.classes import palette
 from monai_unet.report.montage import MontageRow, Tile, montage, montage_page
@@ -221,7 +221,7 @@ def write(
     return place
 
 
-def pace(folder: Path, prepared: Prepared, budget: float = 40.0) -> tuple[list[Pace], str]:
+def pace(folder: Path, prepared: Prepared, budget: float = BUDGET) -> tuple[list[Pace], str]:
     """How long training takes at three widths, and on what; see `measure`."""
     device = torch.device(_parsed(folder).get_parsed_content("device"))
     where = _cpu() if device.type == "cpu" else _gpu(device)
@@ -290,13 +290,14 @@ def _gpu(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
 
 
-def try_bundle(folder: Path, labelled: Sequence[bool] = (), say: Any = print) -> None:
+def try_bundle(folder: Path, labelled: Sequence[bool] = (), say: Any = print, budget: float = BUDGET) -> None:
     """Make the montage of a new bundle and measure how long it trains, and say both; the montage first.
 
     Args:
         folder: of the bundle, which gets `docs/trial`.
         labelled: as in `prepare`.
         say: takes a line.
+        budget: seconds that the measuring may take.
     """
     say(f"preparing sections for a page of pictures, {folder / 'docs' / 'trial' / 'index.html'} ...")
     prepared = prepare(folder, labelled)
@@ -308,7 +309,7 @@ def try_bundle(folder: Path, labelled: Sequence[bool] = (), say: Any = print) ->
     place = write(folder, rows, hints=hints)
     say(f"look at {place / 'montage.png'} or {place / 'index.html'}:\n  {look}")
     say("measuring how long the training will take here ...")
-    paces, where = pace(folder, prepared)
+    paces, where = pace(folder, prepared, budget)
     table, proposed = lines_of(paces), proposal(paces)
     note = f"On {where}; {MEASURED}: {ASSUMED}." + (f" This is {proposed}." if proposed else "")
     write(folder, rows, table, note, hints)

@@ -125,7 +125,7 @@ def test_other_processes_are_told(monkeypatch):
 def test_three_widths_are_measured_and_nothing_is_written_but_the_trial(bundle):
     before = {path for path in bundle.rglob("*") if path.is_file()}
     said = []
-    trial.try_bundle(bundle, say=said.append)
+    trial.try_bundle(bundle, say=said.append, budget=200)
     new = {str(path.relative_to(bundle)) for path in bundle.rglob("*") if path.is_file() and path not in before}
     assert new == {"docs/trial/index.html", "docs/trial/montage.png"}
     page = (bundle / "docs" / "trial" / "index.html").read_text()

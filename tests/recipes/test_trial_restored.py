@@ -103,7 +103,7 @@ def test_a_target_that_is_a_neighbour_counts_each_pair(data):
 def test_the_times_are_measured_and_nothing_is_written_but_the_trial(data, targets):
     folder, said = made(data, targets), []
     before = {path for path in folder.rglob("*") if path.is_file()}
-    trial.try_bundle(folder, say=said.append)
+    trial.try_bundle(folder, say=said.append, budget=200)
     new = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and path not in before}
     assert new == {"docs/trial/index.html", "docs/trial/montage.png"}
     assert said[1].count("about") == 3
