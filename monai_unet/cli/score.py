@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from monai_unet.cli.options import knob_type, say
+from monai_unet.cli.options import knob_type
 
 
 def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
@@ -58,7 +58,6 @@ _OF_METRICS = {
 
 
 def _score(args: argparse.Namespace) -> None:
-    say(f"scoring {args.proposal} against {args.labels}")
     from monai_unet.score import class_report, isbi_report, report_text, seg_report, write_report
 
     for metric, options in _OF_METRICS.items():
