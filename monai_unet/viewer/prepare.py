@@ -6,21 +6,24 @@ The bundle's folder holds everything: `painted/` with the images and labels, `co
 from __future__ import annotations
 
 import filecmp
+import itertools
 import json
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from monai_unet.io import one_writer
 from monai_unet.io.atomic import scratch_folder
 from monai_unet.networks import load_weights, read_checkpoint, save_whole
 from monai_unet.prediction.load import bundle_parser
 from monai_unet.recipes.create import new_bundle
 from monai_unet.shipped import bundle_folder
 from monai_unet.viewer.painted import Meaning, Painted, write_painted
-from monai_unet.viewer.training import Run
+from monai_unet.viewer.training import Run, weights_of
 
 LIKE = "dic_hela_compact"
 FEATURES = (8, 16, 32, 64, 128)
@@ -52,7 +55,7 @@ def prepare(
     """Write what was painted and the bundle for it; where there is one of the same network, go on from its weights.
 
     A bundle that has been trained on exactly this is resumed. Where more was painted since, a new run starts from the
-    weights that there are.
+    weights that there are. Weights of another network, as of other classes, are kept as `models/before_1.pt`.
 
     Args:
         bundle: folder of the bundle; made when it is not there.
@@ -60,7 +63,8 @@ def prepare(
         meaning: what the numbers are.
         classes: names, background first; "background", "foreground" or "class_1" and so on when left out.
         iterations: of this run.
-        features: channels of the network's levels; those of `start` where there is one.
+        features: channels of the network's levels; those of the weights in the folder that the training goes on from,
+            or of `start`, where there are such.
         start: a bundle, by its folder or name, whose weights a first training starts from, all but the last layer
             where the classes are others.
         values: of other knobs.
@@ -68,6 +72,7 @@ def prepare(
     Raises:
         ValueError: when nothing can be learned from what was painted, with all the reasons.
         FileExistsError: when there is something else at `bundle`.
+        OSError: when a training still runs there.
     """
     folder = Path(bundle)
     if folder.exists() and not _is_ours(folder):
@@ -77,10 +82,12 @@ def prepare(
         )
     folder.mkdir(parents=True, exist_ok=True)
     there, models = folder / "painted", folder / "models"
-    features = _features(start) if start else features
-    with scratch_folder(folder) as scratch:
+    checkpoint = models / "checkpoint.pt"
+    # a training that still runs, in another viewer say, holds it
+    with one_writer(checkpoint) if models.is_dir() else nullcontext(), scratch_folder(folder) as scratch:
         data = write_painted(scratch / "painted", painted, meaning)
         names = _class_names(meaning, data.numbers, classes)
+        features = _features_here(folder, names, meaning) or (_features(start) if start else features)
         batch = min(_BATCH, data.files)
         steps = -(-data.files // batch)  # of an epoch
         epochs = max(iterations // steps, 1)
@@ -114,7 +121,7 @@ def prepare(
             raise
         fits = _same_network(made.folder, folder)
         _move(made.folder, folder)
-    weights, checkpoint = models / "model.pt", models / "checkpoint.pt"
+    weights = weights_of(folder)
     if is_same and fits and (done := _epochs_done(checkpoint)):
         return Run(folder, {"epochs": done + epochs}, data.files, f"goes on after {done * steps} iterations")
     checkpoint.unlink(missing_ok=True)
@@ -122,17 +129,17 @@ def prepare(
     if fits and weights.is_file():
         shutil.copyfile(weights, initial)
         return Run(folder, {"initial_weights": initial}, data.files, "starts from the weights of the last training")
-    weights.unlink(missing_ok=True)  # of another network, which nothing fits any more
+    kept = ""
+    if weights.is_file():  # of another network, which nothing fits any more
+        aside = next(path for n in itertools.count(1) if not (path := models / f"before_{n}.pt").exists())
+        weights.rename(aside)
+        kept = f"; the weights that were there, of another network, are in {aside} now"
     if start:
         save_whole(transferred(start, folder), initial)
         _add_terms(folder / "LICENSE", start)
-        return Run(
-            folder,
-            {"initial_weights": initial},
-            data.files,
-            f"starts from the weights of {Path(start).name}",
-        )
-    return Run(folder, {}, data.files, "starts from random weights")
+        story = f"starts from the weights of {Path(start).name}{kept}"
+        return Run(folder, {"initial_weights": initial}, data.files, story)
+    return Run(folder, {}, data.files, f"starts from random weights{kept}")
 
 
 def transferred(start: str, bundle: Path) -> dict[str, torch.Tensor]:
@@ -177,6 +184,16 @@ def _add_terms(licence: Path, start: str) -> None:
     terms = (bundle_folder(start, "train") / "LICENSE").read_text(encoding="utf-8")
     said = f"\nThe weights were trained from those of {Path(start).name}, whose terms hold on:\n\n"
     licence.write_text(licence.read_text(encoding="utf-8") + said + terms, encoding="utf-8")
+
+
+def _features_here(folder: Path, names: Sequence[str], meaning: Meaning) -> list[int] | None:
+    """Those of the weights in a folder, which the next training goes on from; None where there are none that fit."""
+    path = folder / "configs" / "train.json"
+    if not path.is_file() or not weights_of(folder).is_file():
+        return None
+    train = json.loads(path.read_text(encoding="utf-8"))
+    is_same = train.get("classes") == list(names) and train.get("instances") == (meaning == "cells")
+    return train["features"] if is_same else None
 
 
 def _features(bundle: str) -> list[int]:

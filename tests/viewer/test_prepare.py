@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from monai_unet.io import one_writer
+from monai_unet.networks import OriginalUNet
 from monai_unet.viewer.painted import Painted
 from monai_unet.viewer.prepare import prepare, transferred
+from monai_unet.viewer.training import weights_of
 
 NARROW = {"features": (2, 3, 4), "values": {"tile": 60}}
 
@@ -74,3 +77,34 @@ def test_weights_of_another_network_are_refused(tmp_path, painted):
     run = prepare(tmp_path / "b", [painted()], "classes", **NARROW)
     with pytest.raises(ValueError, match="has another network than the images need"):
         transferred("dic_hela_compact", run.bundle)
+
+
+@pytest.fixture
+def trained(tmp_path, painted):
+    """The folder of a bundle with weights, as a training leaves it."""
+    run = prepare(tmp_path / "b", [painted()], "classes", **NARROW)
+    torch.save(OriginalUNet(features=(2, 3, 4), normalisation="weights").state_dict(), weights_of(run.bundle))
+    return run.bundle
+
+
+def test_the_weights_in_the_folder_go_on_whatever_width_a_first_training_would_have(trained, painted):
+    for wider in ({"features": (4, 5, 6)}, {"start": "phc_u373_compact"}):
+        run = prepare(trained, [painted()], "classes", **{**NARROW, **wider})
+        assert run.story == "starts from the weights of the last training"
+        assert config(run)["features"] == [2, 3, 4]
+        assert weights_of(trained).is_file()
+
+
+def test_weights_of_other_classes_are_kept_beside_the_new_ones(trained, painted):
+    weights = weights_of(trained).read_bytes()
+    run = prepare(trained, [painted(((20, 1), (50, 2), (70, 3)))], "classes", **NARROW)
+    assert "starts from random weights; the weights that were there" in run.story
+    assert (trained / "models" / "before_1.pt").read_bytes() == weights
+    assert not weights_of(trained).exists()
+
+
+def test_a_folder_in_which_a_training_runs_is_left_alone(trained, painted):
+    before = {path: path.read_bytes() for path in trained.rglob("*") if path.is_file()}
+    with one_writer(trained / "models" / "checkpoint.pt"), pytest.raises(OSError, match="is being written by process"):
+        prepare(trained, [painted(((20, 1), (60, 2)))], "classes", **NARROW)
+    assert {path: path.read_bytes() for path in trained.rglob("*") if path.is_file()} == before
