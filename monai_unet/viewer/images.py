@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 
 from monai_unet.io import written_aside
+from monai_unet.io.ome import OME_UNITS
 from monai_unet.io.sources import METRES, open_source
 
 _TILE = 512  # pixels, of a file that is written for a layer
 _BIG = 2**32 - 2**25  # bytes; above, offsets of the classic TIFF overflow
 _LOOKED_AT = 64  # pixels of a side that tell whether a layer shows its file
-_OME_UNITS = {"micrometer": "µm", "nanometer": "nm", "millimeter": "mm", "centimeter": "cm", "meter": "m"}
 
 
 def pixels_of(layer: Any) -> Any:
@@ -131,8 +131,8 @@ def write_image(path: Path, data: Any, rgb: bool, spacing: Sequence[float], unit
     axes = "ZYX"[-(len(data.shape) - rgb) :]
     metadata: dict[str, Any] = {"axes": axes + "S" * rgb}
     for axis, size in zip(axes, spacing, strict=True):
-        if unit in _OME_UNITS:
-            metadata |= {f"PhysicalSize{axis}": float(size), f"PhysicalSize{axis}Unit": _OME_UNITS[unit]}
+        if unit in OME_UNITS:
+            metadata |= {f"PhysicalSize{axis}": float(size), f"PhysicalSize{axis}Unit": OME_UNITS[unit]}
     with written_aside(path) as temporary:
         tifffile.imwrite(
             temporary,
@@ -166,9 +166,7 @@ def session_folder() -> Path:
     return folder
 
 
-_written_for: dict[tuple[int, int], tuple[Any, Path]] = {}  # what is read lazily is held, so that its id stays its own
-
-
+_written_for: dict[tuple[Any, ...], tuple[Any, Path]] = {}  # what is read lazily is held, so that its id stays its own
 _WRITING = threading.Lock()
 
 
@@ -176,15 +174,16 @@ def _written(layer: Any) -> Path:
     data = pixels_of(layer)
     # what is read lazily is taken to stay as it is
     content = zlib.crc32(np.ascontiguousarray(data).data.cast("B")) if isinstance(data, np.ndarray) else 0
-    key = id(data), content
+    place = tuple(layer.scale[-len(spatial_shape(layer)) :]), unit_of(layer)  # which the file says, too
+    key = id(data), content, tuple(data.shape), str(data.dtype), place
     with _WRITING:
         return _written_for[key][1] if key in _written_for else _write(layer, data, key)
 
 
-def _write(layer: Any, data: Any, key: tuple[int, int]) -> Path:
+def _write(layer: Any, data: Any, key: tuple[Any, ...]) -> Path:
     name = "".join(each if each.isascii() and (each.isalnum() or each in "-_.") else "_" for each in layer.name)
     path = session_folder() / f"{len(_written_for)}" / f"{name or 'image'}.ome.tif"
-    path.parent.mkdir()
+    path.parent.mkdir(exist_ok=True)  # of one that could not be written
     axes = len(spatial_shape(layer))
     write_image(path, data, bool(getattr(layer, "rgb", False)), layer.scale[-axes:], unit_of(layer))
     _written_for[key] = (None if isinstance(data, np.ndarray) else data, path)

@@ -49,6 +49,8 @@ def test_a_layer_without_a_file_gets_one_and_another_when_its_pixels_change(laye
     pixels, info = read(second)
     assert np.array_equal(pixels[0, 0], data)
     assert info.unit == "micrometer"
+    layer.scale = np.array([3.0, 3.0])
+    assert read(file_of(layer))[1].spacing[1:] == (3.0, 3.0)
 
 
 def test_a_result_lies_where_its_part_of_the_image_lies(layer_of):
