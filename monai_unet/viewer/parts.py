@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from napari.qt.threading import create_worker
+from napari.qt.threading import FunctionWorker
 from qtpy.QtCore import QPointF, Qt
 from qtpy.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF
 from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLabel, QLineEdit, QToolButton, QWidget
@@ -26,6 +26,7 @@ class LayerChoice(QComboBox):
     def __init__(self, viewer: Any, kind: str) -> None:
         super().__init__()
         self.viewer, self.kind = viewer, kind
+        self._layers: list[Any] = []  # by their place in the list: a name can change
         narrow(self)
         for event in (viewer.layers.events.inserted, viewer.layers.events.removed):
             event.connect(self._fill)
@@ -37,23 +38,24 @@ class LayerChoice(QComboBox):
     @property
     def layer(self) -> Any | None:
         """The layer that is chosen."""
-        name = self.currentData()
-        return next((layer for layer in self.viewer.layers if layer.name == name), None)
+        index = self.currentIndex()
+        return self._layers[index] if index >= 0 else None
 
     def choose(self, layer: Any) -> None:
         """Choose a layer."""
-        self.setCurrentIndex(self.findData(layer.name))
+        self.setCurrentIndex(self._layers.index(layer))
 
     def _fill(self, event: Any = None) -> None:
-        before = self.currentData()
+        before = self.layer
         self.blockSignals(True)
         self.clear()
-        for layer in self.viewer.layers:
-            if layer._type_string == self.kind and RESULT not in layer.metadata:
-                self.addItem(layer.name, layer.name)
-        self.setCurrentIndex(max(self.findData(before), 0) if self.count() else -1)
+        self._layers = [
+            layer for layer in self.viewer.layers if layer._type_string == self.kind and RESULT not in layer.metadata
+        ]
+        self.addItems([layer.name for layer in self._layers])
+        self.setCurrentIndex(self._layers.index(before) if before in self._layers else min(self.count(), 1) - 1)
         self.blockSignals(False)
-        if self.currentData() != before:
+        if self.layer is not before:
             self.currentIndexChanged.emit(self.currentIndex())
 
 
@@ -167,10 +169,34 @@ class LossCurve(QWidget):
         painter.drawPolyline(QPolygonF(curve))
 
 
-def in_background(work: Callable[[], Any], show: Callable[[Any], None], fail: Callable[[Exception], None]) -> Any:
+class _Worker(FunctionWorker):
+    """Napari asks its workers to quit before it ends, and then waits for them; a function has to be told by itself."""
+
+    def __init__(self, work: Callable[[], Any], stop: Callable[[], None]) -> None:
+        super().__init__(work)
+        self.stop = stop
+
+    def quit(self) -> None:
+        """End soon."""
+        self.stop()
+        super().quit()
+
+
+def in_background(
+    work: Callable[[], Any],
+    show: Callable[[Any], None],
+    fail: Callable[[Exception], None],
+    stop: Callable[[], None] = lambda: None,
+) -> Any:
     """Do something in a thread of its own, then show in the viewer's what came of it, or why nothing did.
 
     Errors are the caller's to show: a worker of napari would raise them once more in the viewer's thread.
+
+    Args:
+        work: what is done in the thread.
+        show: takes what it returns.
+        fail: takes the error of one of the two.
+        stop: ends the work early; called when napari ends, which waits for the work.
 
     Returns:
         The worker; it has to be kept until it has finished.
@@ -184,12 +210,14 @@ def in_background(work: Callable[[], Any], show: Callable[[Any], None], fail: Ca
 
     def tell(found: tuple[Any, Exception | None]) -> None:
         result, error = found
-        if error is None:
+        try:
+            if error is not None:
+                raise error
             show(result)
-        else:
-            fail(error)
+        except Exception as failed:
+            fail(failed)
 
-    worker = create_worker(outcome)
+    worker = _Worker(outcome, stop)
     worker.returned.connect(tell)
     worker.start()
     return worker

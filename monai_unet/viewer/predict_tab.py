@@ -23,7 +23,7 @@ from qtpy.QtWidgets import (
 
 from monai_unet.errors import cause_under_monai, in_one_line
 from monai_unet.viewer.images import file_of, own_file, visible_box
-from monai_unet.viewer.parts import FolderChoice, LayerChoice, Status, from_home, in_background, narrow
+from monai_unet.viewer.parts import RESULT, FolderChoice, LayerChoice, Status, from_home, in_background, narrow
 from monai_unet.viewer.predicting import (
     Request,
     Shown,
@@ -155,6 +155,7 @@ class PredictTab(QWidget):
             return predict_visible(Request(file_of(layer), **request), box)
 
         def show(results: list[Shown]) -> None:
+            self._check_is_there(layer)
             show_results(self.viewer, layer, results, "visible", [start for start, _ in box])
             self.status.say("the visible part, exactly as it will be in the whole image")
             if whole:
@@ -183,13 +184,20 @@ class PredictTab(QWidget):
 
         def show(found: tuple[Path, list[Shown]]) -> None:
             out, results = found
+            self._check_is_there(layer)
             show_results(self.viewer, layer, results, "whole")
-            for other in [each for each in self.viewer.layers if each.name.endswith("(visible part)")]:
-                other.visible = False
+            for other in self.viewer.layers:
+                if other.metadata.get(RESULT) == "visible":
+                    other.visible = False
             self._set_busy(False)
             self.status.say(f"the whole image: {from_home(out)}")
 
-        self.worker = in_background(work, show, self._fail)
+        self.worker = in_background(work, show, self._fail, self._is_stopped.set)
+
+    def _check_is_there(self, layer: Any) -> None:
+        """What was predicted lies over its image, which may have been removed meanwhile."""
+        if layer not in self.viewer.layers:
+            raise StoppedError(f"{layer.name} was removed from the viewer: its prediction is not shown")
 
     def _fail(self, error: Exception) -> None:
         self._set_busy(False)

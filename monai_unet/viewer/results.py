@@ -19,7 +19,7 @@ def show_results(
         viewer: the viewer.
         image: the layer that they were predicted from.
         results: what is to be shown; probabilities are hidden where there are labels.
-        part: "visible" or "whole"; a layer of the same image, part and name is replaced.
+        part: "visible" or "whole"; the result that was shown before of the same image, part and name is replaced.
         start: the first pixel of the results.
 
     Returns:
@@ -32,7 +32,7 @@ def show_results(
         for result in results:
             name = f"{image.name}: {result.name}" + (" (visible part)" if part == "visible" else "")
             options: dict[str, Any] = {**result.options, **placed(image, start)}
-            old = next((layer for layer in viewer.layers if layer.name == name), None)
+            old = next((layer for layer in viewer.layers if layer.name == name and RESULT in layer.metadata), None)
             if old is not None:
                 if _takes(old, result):
                     old.data = result.data

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from qtpy.QtCore import QObject, QTimer, Signal
 from qtpy.QtWidgets import (
-    QApplication,
     QCheckBox,
     QComboBox,
     QFormLayout,
@@ -153,11 +152,10 @@ class TrainTab(QWidget):
         self.start.clicked.connect(self.train)
         self.stop.clicked.connect(self.stop_training)
         self.next.clicked.connect(self.next_place)
+        self.image.currentIndexChanged.connect(self._choose_painted)
         self._show_hint()
         self._set_busy(False)
         self.destroyed.connect(self.close_down)
-        if (app := QApplication.instance()) is not None:
-            app.aboutToQuit.connect(self.close_down)
 
     def paint(self) -> None:
         """Make a Labels layer over the image, or take the one that there is, and the brush in hand."""
@@ -177,15 +175,26 @@ class TrainTab(QWidget):
         self.status.say("")
 
     def pairs(self) -> list[tuple[Any, Any]]:
-        """The images with the layers painted over them: the chosen ones, and all others that were made here."""
-        image, labels = self.image.layer, self.labels.layer
-        if image is not None and labels is not None:
-            labels.metadata[PAINT] = image.name
-        return [
+        """The images with the layers painted over them.
+
+        All that were made here, each with its own image, whichever is chosen; and the chosen ones, where the layer was
+        made elsewhere.
+        """
+        made = [
             (self.viewer.layers[layer.metadata[PAINT]], layer)
             for layer in self.viewer.layers
             if layer.metadata.get(PAINT) in self.viewer.layers
         ]
+        image, labels = self.image.layer, self.labels.layer
+        is_chosen = image is not None and labels is not None and all(labels is not layer for _, layer in made)
+        return [*made, (image, labels)] if is_chosen else made
+
+    def _choose_painted(self) -> None:
+        """Choose the layer that was made over the chosen image."""
+        image = self.image.layer
+        for layer in self.viewer.layers:
+            if image is not None and layer.metadata.get(PAINT) == image.name:
+                self.labels.choose(layer)
 
     def train(self) -> None:
         """Write what is painted, make the bundle or go on with it, and start the training."""
@@ -217,7 +226,7 @@ class TrainTab(QWidget):
             self.status.say("stopping …")
 
     def close_down(self) -> None:
-        """Stop what runs, before the viewer waits for it."""
+        """Stop what runs, when the widget goes; at the end of napari its workers do."""
         self._is_closed.set()
         if self.training is not None:
             self.training.stop()
@@ -294,7 +303,7 @@ class TrainTab(QWidget):
             for step in training.steps():
                 self._signals.step.emit(step)
 
-        self._work(work, lambda nothing: self._end())
+        self._work(work, lambda nothing: self._end(), stop=training.stop)
 
     def _show_step(self, step: Step) -> None:
         self.bar.setRange(0, step.total)
@@ -347,9 +356,9 @@ class TrainTab(QWidget):
         self.previewing = False
         self.status.say(f"no preview: {in_one_line(cause_under_monai(error))}", True)
 
-    def _work(self, work: Any, show: Any, fail: Any = None) -> None:
+    def _work(self, work: Any, show: Any, fail: Any = None, stop: Any = None) -> None:
         self.workers = [each for each in self.workers if each.is_running]
-        self.workers.append(in_background(work, show, fail or self._fail))
+        self.workers.append(in_background(work, show, fail or self._fail, stop or self._is_closed.set))
 
     def _fail(self, error: Exception) -> None:
         self.next.setEnabled(True)

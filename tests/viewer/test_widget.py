@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 import time
 from importlib.metadata import distribution
 from pathlib import Path
@@ -15,11 +16,15 @@ if sys.platform == "linux" and not os.environ.get("DISPLAY"):
 
 import napari
 import tifffile
+from napari.qt.threading import FunctionWorker
 from npe2 import PluginManager, PluginManifest
 from qtpy.QtWidgets import QApplication
 
 import monai_unet.viewer as package
 from monai_unet.viewer.painted import BACKGROUND
+from monai_unet.viewer.parts import in_background
+from monai_unet.viewer.predicting import Shown
+from monai_unet.viewer.results import show_results
 from monai_unet.viewer.samples import membranes
 from monai_unet.viewer.widget import UNetWidget
 
@@ -161,6 +166,65 @@ def test_results_are_not_offered_as_images_to_predict(widget, viewer, bundle):
     choices = [widget.train.image.itemText(i) for i in range(widget.train.image.count())]
     assert choices == ["stack"]
     assert widget.train.labels.count() == 0
+
+
+def test_a_layer_stays_chosen_when_its_name_changes(widget, viewer):
+    viewer.add_image(np.zeros((20, 20)), name="other")
+    widget.predict.image.choose(viewer.layers["other"])
+    viewer.layers["other"].name = "renamed"
+    assert widget.predict.image.layer is viewer.layers["renamed"]
+    assert widget.predict.image.currentText() == "renamed"
+    viewer.layers.remove("renamed")
+    assert widget.predict.image.layer is viewer.layers["stack"]
+
+
+def test_what_was_painted_over_one_image_never_becomes_that_of_another(widget, viewer):
+    widget.train.paint()
+    painted, other = viewer.layers["stack: painted"], viewer.add_image(np.zeros((2, 131, 120)), name="other")
+    widget.train.image.choose(other)
+    assert widget.train.pairs() == [(viewer.layers["stack"], painted)]
+    widget.train.paint()
+    widget.train.image.choose(viewer.layers["stack"])
+    assert widget.train.labels.layer is painted
+    own = viewer.add_labels(np.zeros((2, 131, 120), int), name="own")
+    widget.train.labels.choose(own)
+    assert widget.train.pairs()[-1] == (viewer.layers["stack"], own)
+    assert len(widget.train.pairs()) == 3
+
+
+def test_a_layer_that_is_no_result_is_not_replaced_by_one(widget, viewer):
+    own = viewer.add_labels(np.ones((2, 131, 120), int), name="stack: instances")
+    (shown,) = show_results(
+        viewer, viewer.layers["stack"], [Shown("labels", np.zeros((2, 131, 120), int), "instances")], "whole"
+    )
+    assert shown is not own
+    assert own in viewer.layers
+    assert own.data.all()
+
+
+def test_a_prediction_whose_image_is_gone_ends_with_a_word(widget, viewer, bundle):
+    widget.predict.choose_bundle(str(bundle))
+    widget.predict.see.click()
+    viewer.layers.remove("stack")
+    wait_until(widget.predict.see.isEnabled)
+    assert "stack was removed from the viewer" in widget.predict.status.text()
+    assert not viewer.layers
+
+
+def test_work_in_the_background_is_ended_when_napari_ends(viewer):
+    ends = threading.Event()
+    worker = in_background(lambda: ends.wait(60), print, print, stop=ends.set)
+    wait_until(lambda: worker.is_running)
+    FunctionWorker.await_workers(5000)
+    assert ends.is_set()
+
+
+def test_an_error_in_showing_a_result_is_said_as_one_in_making_it(viewer):
+    said = []
+    worker = in_background(lambda: 0, lambda zero: 1 / zero, said.append)
+    wait_until(lambda: said)
+    assert isinstance(said[0], ZeroDivisionError)
+    assert worker is not None
 
 
 @pytest.mark.slow
