@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -183,6 +184,7 @@ class _Worker(FunctionWorker):
 
 
 def in_background(
+    owner: QWidget,
     work: Callable[[], Any],
     show: Callable[[Any], None],
     fail: Callable[[Exception], None],
@@ -193,14 +195,20 @@ def in_background(
     Errors are the caller's to show: a worker of napari would raise them once more in the viewer's thread.
 
     Args:
+        owner: the widget that shows; when it has gone, nothing is shown.
         work: what is done in the thread.
         show: takes what it returns.
         fail: takes the error of one of the two.
-        stop: ends the work early; called when napari ends, which waits for the work.
+        stop: ends the work early; called when the owner goes, and when napari ends, which waits for the work.
 
     Returns:
         The worker; it has to be kept until it has finished.
     """
+    has_gone = threading.Event()
+
+    def go() -> None:
+        has_gone.set()
+        stop()
 
     def outcome() -> tuple[Any, Exception | None]:
         try:
@@ -209,6 +217,9 @@ def in_background(
             return None, error
 
     def tell(found: tuple[Any, Exception | None]) -> None:
+        if has_gone.is_set():
+            return
+        owner.destroyed.disconnect(go)
         result, error = found
         try:
             if error is not None:
@@ -217,6 +228,7 @@ def in_background(
         except Exception as failed:
             fail(failed)
 
+    owner.destroyed.connect(go)  # no method of the owner: those are not called any more
     worker = _Worker(outcome, stop)
     worker.returned.connect(tell)
     worker.start()

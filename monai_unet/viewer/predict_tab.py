@@ -163,7 +163,7 @@ class PredictTab(QWidget):
             else:
                 self._set_busy(False)
 
-        self.worker = in_background(work, show, self._fail)
+        self.worker = in_background(self, work, show, self._fail)
 
     def stop_whole(self) -> None:
         """Stop after the tile that is being computed."""
@@ -192,7 +192,7 @@ class PredictTab(QWidget):
             self._set_busy(False)
             self.status.say(f"the whole image: {from_home(out)}")
 
-        self.worker = in_background(work, show, self._fail, self._is_stopped.set)
+        self.worker = in_background(self, work, show, self._fail, self._is_stopped.set)
 
     def _check_is_there(self, layer: Any) -> None:
         """What was predicted lies over its image, which may have been removed meanwhile."""

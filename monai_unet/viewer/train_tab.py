@@ -155,7 +155,6 @@ class TrainTab(QWidget):
         self.image.currentIndexChanged.connect(self._choose_painted)
         self._show_hint()
         self._set_busy(False)
-        self.destroyed.connect(self.close_down)
 
     def paint(self) -> None:
         """Make a Labels layer over the image, or take the one that there is, and the brush in hand."""
@@ -226,7 +225,7 @@ class TrainTab(QWidget):
             self.status.say("stopping …")
 
     def close_down(self) -> None:
-        """Stop what runs, when the widget goes; at the end of napari its workers do."""
+        """Stop what runs."""
         self._is_closed.set()
         if self.training is not None:
             self.training.stop()
@@ -358,7 +357,7 @@ class TrainTab(QWidget):
 
     def _work(self, work: Any, show: Any, fail: Any = None, stop: Any = None) -> None:
         self.workers = [each for each in self.workers if each.is_running]
-        self.workers.append(in_background(work, show, fail or self._fail, stop or self._is_closed.set))
+        self.workers.append(in_background(self, work, show, fail or self._fail, stop or self._is_closed.set))
 
     def _fail(self, error: Exception) -> None:
         self.next.setEnabled(True)

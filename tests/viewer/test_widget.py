@@ -18,7 +18,8 @@ import napari
 import tifffile
 from napari.qt.threading import FunctionWorker
 from npe2 import PluginManager, PluginManifest
-from qtpy.QtWidgets import QApplication
+from qtpy.QtCore import QCoreApplication, QEvent
+from qtpy.QtWidgets import QApplication, QWidget
 
 import monai_unet.viewer as package
 from monai_unet.viewer.painted import BACKGROUND
@@ -211,17 +212,25 @@ def test_a_prediction_whose_image_is_gone_ends_with_a_word(widget, viewer, bundl
     assert not viewer.layers
 
 
-def test_work_in_the_background_is_ended_when_napari_ends(viewer):
-    ends = threading.Event()
-    worker = in_background(lambda: ends.wait(60), print, print, stop=ends.set)
+@pytest.mark.parametrize("ends", ["napari", "widget"])
+def test_work_in_the_background_ends_with_napari_and_with_its_widget(viewer, ends):
+    owner, stopped, said = QWidget(), threading.Event(), []
+    worker = in_background(owner, lambda: stopped.wait(60), said.append, said.append, stop=stopped.set)
     wait_until(lambda: worker.is_running)
+    if ends == "widget":
+        owner.deleteLater()
+        QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
+        assert stopped.is_set()
     FunctionWorker.await_workers(5000)
-    assert ends.is_set()
+    assert stopped.is_set()
+    QApplication.processEvents()
+    assert not said, "a widget that is no more was told"
 
 
 def test_an_error_in_showing_a_result_is_said_as_one_in_making_it(viewer):
     said = []
-    worker = in_background(lambda: 0, lambda zero: 1 / zero, said.append)
+    owner = QWidget()
+    worker = in_background(owner, lambda: 0, lambda zero: 1 / zero, said.append)
     wait_until(lambda: said)
     assert isinstance(said[0], ZeroDivisionError)
     assert worker is not None
