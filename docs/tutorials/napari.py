@@ -9,7 +9,7 @@
 # %% [markdown]
 # # Paint, train, look where it is unsure
 #
-# What the [napari plugin](../napari.md) does when its buttons are pressed, called by hand: the functions work on arrays
+# What the napari plugin (docs/napari.md) does when its buttons are pressed, called by hand: the functions work on arrays
 # and files, and need no screen. In napari the strokes come from a brush; here they are short pieces of rows, painted as
 # the truth has it. The image looks like electron microscopy and is made on the spot.
 
