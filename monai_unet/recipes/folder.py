@@ -63,7 +63,7 @@ def copy_bundle(bundle: str | Path, out: str | Path | None = None) -> Path:
     source = bundle_folder(bundle).resolve()
     folder = new_folder(source.name, out)
     with folder_written_aside(folder) as aside:
-        shutil.copytree(source, aside, dirs_exist_ok=True, ignore=shutil.ignore_patterns("output", "checkpoint*"))
+        shutil.copytree(source, aside, dirs_exist_ok=True, ignore=shutil.ignore_patterns("output", "datasets", "checkpoint*"))
     return folder
 
 
