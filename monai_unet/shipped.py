@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -24,9 +25,12 @@ def bundle_folder(bundle: str | os.PathLike[str], config: str = "inference") -> 
 
     Raises:
         FileNotFoundError: when it is neither; the message names those that there are.
+        ValueError: when a config of the folder is not JSON; the message names file and line.
     """
     folder = Path(bundle)
     if (folder / "configs" / f"{config}.json").is_file():
+        for path in sorted((folder / "configs").glob("*.json")):
+            _check_json(path)
         return folder
     shipped = shipped_bundles()
     if str(bundle) in shipped:
@@ -35,3 +39,14 @@ def bundle_folder(bundle: str | os.PathLike[str], config: str = "inference") -> 
         f"{bundle} is not a bundle: {folder / 'configs' / config}.json does not exist, and of the bundles that come "
         f"with monai-unet, {', '.join(shipped)}, none has this name"
     )
+
+
+def _check_json(path: Path) -> None:
+    """Name the file and the line: the error of a parser names no file."""
+    try:
+        json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ValueError(
+            f"{path} is not JSON: {error.msg}, at line {error.lineno}, column {error.colno}; look there, and at the "
+            "end of the line before, for a missing or extra comma or quotation mark"
+        ) from error

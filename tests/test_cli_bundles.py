@@ -29,13 +29,20 @@ def test_a_copy_has_what_the_bundle_has_but_no_output_of_its_runs(capsys):
         if path.is_file() and within.parts[0] != "output" and not path.name.startswith("checkpoint"):
             assert Path("isbi_compact", within).read_bytes() == path.read_bytes()
     assert not Path("isbi_compact/output").exists()
-    assert "--config_file isbi_compact/train.json" in capsys.readouterr().out
+    assert "monai-unet train isbi_compact --dataset-dir DIR" in capsys.readouterr().out
+
+
+def test_the_command_to_train_a_copy_holds_with_spaces_in_its_path(capsys):
+    assert main(["copy", "isbi", "my copy"]) == 0
+    assert "monai-unet train 'my copy' --dataset-dir DIR" in capsys.readouterr().out
 
 
 def test_a_copy_replaces_nothing(capsys):
     Path("mine").mkdir()
     assert main(["copy", "isbi", "mine"]) == 2
-    assert "mine already exists" in capsys.readouterr().err
+    assert "mine already exists and was left as it is; give another name or folder: mine_2 is free" in (
+        capsys.readouterr().err
+    )
 
 
 def test_a_bundle_that_is_not_there_is_not_copied(capsys):

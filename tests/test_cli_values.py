@@ -36,3 +36,10 @@ def test_a_wrong_value_ends_with_one_line(arguments, message, capsys, tmp_path, 
     assert end.value.code == 2
     assert re.search(f"^monai-unet: error: .*{message}", line), line
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_of_images_is_sent_to_the_command_that_takes_folders(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my images").mkdir()
+    assert main(["predict", "my images", "--bundle", "isbi_compact", "--out", "a.ome.tif"]) == 2
+    assert "run inference --config_file BUNDLE/inference.json --input_dir 'my images'" in capsys.readouterr().err

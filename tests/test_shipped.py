@@ -20,10 +20,18 @@ def test_a_folder_goes_before_a_name(tmp_path, monkeypatch):
     Path("isbi").mkdir()
     assert bundle_folder("isbi") == shipped_bundles()["isbi"]
     Path("isbi/configs").mkdir()
-    Path("isbi/configs/inference.json").touch()
+    Path("isbi/configs/inference.json").write_text("{}")
     assert bundle_folder("isbi") == Path("isbi")
 
 
 def test_what_is_neither_is_refused_with_the_names_that_there_are():
     with pytest.raises(FileNotFoundError, match=r"nothing is not a bundle: .*, dic_hela, .*isbi_compact"):
         bundle_folder("nothing")
+
+
+def test_a_config_that_is_not_json_is_named_with_the_line(tmp_path):
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "inference.json").write_text("{}")
+    (tmp_path / "configs" / "train.json").write_text('{\n"epochs": 3\n"min_size": 4\n}')
+    with pytest.raises(ValueError, match=r"train\.json is not JSON: Expecting ',' delimiter, at line 3, column 1"):
+        bundle_folder(tmp_path)

@@ -8,6 +8,8 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
+from monai_unet.cli.options import say
+
 
 def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
     """Describe the commands to the parser."""
@@ -58,8 +60,9 @@ def _facts(folder: Path, metadata: dict[str, Any]) -> dict[str, str]:
 
 
 def _copy(args: argparse.Namespace) -> None:
+    say(f"copying {args.bundle}")
+    from monai_unet.command import quoted
     from monai_unet.recipes.folder import copy_bundle
 
     folder = copy_bundle(args.bundle, args.out)
-    print(f"{args.bundle} in {folder}; to train it:")
-    print(f"  python -m monai.bundle run training --config_file {folder}/train.json --dataset_dir DIR")
+    print(f"{args.bundle} in {folder}; to train it:\n  monai-unet train {quoted(str(folder))} --dataset-dir DIR")

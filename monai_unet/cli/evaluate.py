@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from monai_unet.cli.options import overrides_of, with_the_cause
+from monai_unet.cli.options import overrides_of, say, with_the_cause
 
 
 def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
@@ -22,6 +22,7 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
 
 def _evaluate(args: argparse.Namespace) -> None:
     overrides = overrides_of(args.others, "train.json and evaluate.json")
+    say(f"evaluating {args.bundle}")
     with with_the_cause(args):
         from monai_unet.runs.command import run
 

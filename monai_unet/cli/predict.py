@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 from monai_unet.cli.options import knob_type, overrides_of, say
 from monai_unet.errors import INTERRUPTED
@@ -63,9 +64,18 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
 
 def _predict(args: argparse.Namespace) -> None:
     say(f"predicting {args.image} with {args.bundle}")
+    from monai_unet.command import quoted
+    from monai_unet.io.sources import is_image_folder
     from monai_unet.io.zarr_store import label_path
     from monai_unet.prediction.out_of_core import predict
 
+    image = Path(args.image)
+    if image.is_dir() and not is_image_folder(image):
+        raise ValueError(
+            f"{args.image} is a folder and no image. Give one image at a time; all in a folder are predicted by python "
+            f"-m monai.bundle run inference --config_file BUNDLE/inference.json --input_dir {quoted(args.image)} "
+            "--output_dir RESULTS"
+        )
     _end_at_once("interrupted; what was predicted is kept, and the same command goes on")
     out = predict(
         args.image,

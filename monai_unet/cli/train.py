@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from monai_unet.cli.options import overrides_of, whole_number, with_the_cause
+from monai_unet.cli.options import overrides_of, say, whole_number, with_the_cause
 
 
 def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
@@ -29,6 +29,7 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
 
 def _train(args: argparse.Namespace) -> None:
     overrides = overrides_of(args.others, "train.json")
+    say(f"training {args.bundle}")
     with with_the_cause(args):
         if args.folds is None:
             from monai_unet.runs.command import run

@@ -55,7 +55,8 @@ def labelled_files(
     """
     folder = Path(dataset_dir)
     if not folder.is_dir():
-        raise FileNotFoundError(f"{folder} does not exist; expected a folder in {_LAYOUTS}")
+        reason = "is a file" if folder.exists() else "does not exist"
+        raise FileNotFoundError(f"{folder} {reason}; expected a folder in {_LAYOUTS}")
     if (folder / "images").is_dir() and (folder / "labels").is_dir():
         found = _paired_by_name(folder, channels)
     elif (folder / VOLUME).is_file() or (folder / LABELS).is_file():
@@ -222,7 +223,9 @@ def folds_of(
     if beyond := [index for index in taking_part if index >= len(places)]:
         raise ValueError(f"section {beyond[0]} does not exist: there are {len(places)}, counted from 0")
     if not 2 <= number <= len(taking_part):
-        raise ValueError(f"{number} folds of {len(taking_part)} sections: 2 folds or more, each of a section or more")
+        raise ValueError(
+            f"{number} folds of {len(taking_part)} sections: give 2 folds or more, and no more than there are sections"
+        )
     units: dict[str, dict[Any, list[int]]] = {"sequences": {}, "files": {}, "sections": {}}
     for index in taking_part:
         sequence, file = places[index]

@@ -34,7 +34,8 @@ def restoration_files(
     if targets not in TARGETS:
         raise ValueError(f"targets {targets!r}: one of {', '.join(TARGETS)}")
     if not folder.is_dir():
-        raise FileNotFoundError(f"{folder} does not exist; expected a folder with images/, and targets/ for pairs")
+        reason = "is a file" if folder.exists() else "does not exist"
+        raise FileNotFoundError(f"{folder} {reason}; expected a folder with images/, and targets/ for pairs")
     if targets != "pairs":
         inner = folder / "images" if (folder / "images").is_dir() else folder
         found = [{"image": file, "name": stem(file), "sequence": "", "pages": pages} for file in list_images(inner)]

@@ -31,7 +31,7 @@ def load_weights(network: nn.Module, path: str | Path, weights: Mapping[str, tor
         if not Path(path).is_file():
             where = "" if Path(path).is_absolute() else f" in {Path.cwd()}"
             raise FileNotFoundError(
-                f"{path} does not exist{where}: train first (python -m monai.bundle run training --config_file ...), "
+                f"{path} does not exist{where}: train first (monai-unet train BUNDLE), "
                 "or say where the weights are (--ckpt_path or --bundle_root); isbi_compact comes with weights"
             )
         weights = read_weights(path)

@@ -30,7 +30,7 @@ def new_folder(name: str, out: str | Path | None = None) -> Path:
     folder = Path(out) if out is not None else Path("bundles") / name if Path("bundles").is_dir() else Path(name)
     if os.path.lexists(folder):
         raise FileExistsError(
-            f"{folder} already exists and was left as it is; choose another name, {_free_name(folder)}, or --out"
+            f"{folder} already exists and was left as it is; give another name or folder: {_free_place(folder)} is free"
         )
     return folder
 
@@ -67,5 +67,6 @@ def copy_bundle(bundle: str | Path, out: str | Path | None = None) -> Path:
     return folder
 
 
-def _free_name(folder: Path) -> str:
-    return next(other for n in range(2, 10**6) if not os.path.lexists(folder.with_name(other := f"{folder.name}_{n}")))
+def _free_place(folder: Path) -> Path:
+    places = (folder.with_name(f"{folder.name}_{n}") for n in range(2, 10**6))
+    return next(place for place in places if not os.path.lexists(place))

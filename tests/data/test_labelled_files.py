@@ -187,3 +187,9 @@ def test_a_file_of_several_sections_is_in_one_fold_where_there_are_as_many_files
 
 def test_folds_are_of_the_sections_that_take_part_alone(folders):
     assert folds_of(labelled_files(folders), 2, [0, 2, 3]) == ([[0, 2], [3]], "files")
+
+
+def test_an_image_where_a_folder_is_wanted_is_said_to_be_a_file(tmp_path):
+    write(tmp_path / "a.tif")
+    with pytest.raises(FileNotFoundError, match=r"a\.tif is a file; expected a folder in"):
+        labelled_files(tmp_path / "a.tif")

@@ -142,7 +142,7 @@ def test_a_cross_validation_that_was_stopped_goes_on_and_ends_as_one_that_was_no
 @pytest.mark.parametrize(
     ("number", "more", "line"),
     [
-        (7, {}, "7 folds of 6 sections: 2 folds or more, each of a section or more"),
+        (7, {}, "7 folds of 6 sections: give 2 folds or more, and no more than there are sections"),
         (2, {"validation": [1]}, "--validation does nothing with --folds"),
         (2, {"training_sections": [0, 1, 9]}, "section 9 does not exist: there are 6, counted from 0"),
     ],
