@@ -25,12 +25,13 @@ def bundle_folder(bundle: str | os.PathLike[str], config: str = "inference") -> 
 
     Raises:
         FileNotFoundError: when it is neither; the message names those that there are.
-        ValueError: when a config of the folder is not JSON; the message names file and line.
+        ValueError: when a config of the folder is not JSON, with file and line; or see `check_copies`.
     """
     folder = Path(bundle)
     if (folder / "configs" / f"{config}.json").is_file():
         for path in sorted((folder / "configs").glob("*.json")):
             _check_json(path)
+        check_copies(folder)
         return folder
     shipped = shipped_bundles()
     if str(bundle) in shipped:
@@ -39,6 +40,17 @@ def bundle_folder(bundle: str | os.PathLike[str], config: str = "inference") -> 
         f"{bundle} is not a bundle: {folder / 'configs' / config}.json does not exist, and of the bundles that come "
         f"with monai-unet, {', '.join(shipped)}, none has this name"
     )
+
+
+def check_copies(root: Path) -> None:
+    """Refuse a bundle of which one of the two copies of a config has been changed: the change might do nothing."""
+    for path in sorted((root / "configs").glob("*.json")):
+        beside = root / path.name
+        if beside.is_file() and beside.read_bytes() != path.read_bytes():
+            raise ValueError(
+                f"{beside} and {path} are copies of one config, and they differ: copy the one you mean over the other, "
+                f"or remove {beside} and give {path} to the commands"
+            )
 
 
 def _check_json(path: Path) -> None:

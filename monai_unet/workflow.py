@@ -18,6 +18,7 @@ from monai.bundle import ConfigComponent, ConfigWorkflow, ReferenceResolver
 from monai_unet.command import command_line  # noqa: F401 - a page of a bundle names it
 from monai_unet.errors import OF_THE_USER, cause_under_monai, end_with_the_cause, in_one_line
 from monai_unet.knobs import Knob, knobs, nearest
+from monai_unet.shipped import check_copies
 
 _RUNS = ("training", "evaluating", "inference", "predicting", "run")
 _OF_MONAI = ("_meta_", "_target_", "_disabled_", "_requires_", "_desc_", "_mode_")
@@ -54,7 +55,7 @@ def begin() -> None:
     parser, run = workflow.parser, str(workflow.run_id)
     config: dict[str, Any] = parser.get()
     here = _root_of(workflow.config_root_path)
-    _check_copies(here)
+    check_copies(here)
     if run not in config:
         runs = [name for name in _RUNS if name in config]
         raise ValueError(f"{run} is nothing that the config can run: there are {', '.join(runs)}{nearest(run, runs)}")
@@ -177,17 +178,6 @@ def _root_of(folder: Path) -> Path:
     if len(bundles) > 1:
         raise ValueError(f"{folder} has links to the configs of several bundles, {_listed(bundles)}: run one of those")
     return bundles.pop() if bundles else folder
-
-
-def _check_copies(root: Path) -> None:
-    """Refuse a bundle of which one of the two copies of a config has been changed: the change might do nothing."""
-    for path in sorted((root / "configs").glob("*.json")):
-        beside = root / path.name
-        if beside.is_file() and beside.read_bytes() != path.read_bytes():
-            raise ValueError(
-                f"{beside} and {path} are copies of one config, and they differ: copy the one you mean over the other, "
-                f"or remove {beside} and give {path} to the commands"
-            )
 
 
 def names_read(config: Mapping[str, Any], starts: Sequence[str], names: Iterable[str]) -> list[str]:

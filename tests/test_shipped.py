@@ -35,3 +35,11 @@ def test_a_config_that_is_not_json_is_named_with_the_line(tmp_path):
     (tmp_path / "configs" / "train.json").write_text('{\n"epochs": 3\n"min_size": 4\n}')
     with pytest.raises(ValueError, match=r"train\.json is not JSON: Expecting ',' delimiter, at line 3, column 1"):
         bundle_folder(tmp_path)
+
+
+def test_a_bundle_whose_copies_of_a_config_differ_is_refused(tmp_path):
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "inference.json").write_text('{"min_size": 43}')
+    (tmp_path / "inference.json").write_text('{"min_size": 20}')
+    with pytest.raises(ValueError, match="are copies of one config, and they differ"):
+        bundle_folder(tmp_path)
