@@ -133,15 +133,15 @@ def default_dataset(root: str | os.PathLike[str] = "datasets") -> Path:
         logger.info(f"data: ISBI 2012 in {isbi}")
         return isbi
     except FileNotFoundError:
-        reason = f"no ISBI 2012 in {isbi}, see `monai-unet data isbi2012`"
+        reason = f"there is no ISBI 2012 in {isbi} (see `monai-unet data isbi2012`)"
     except ValueError as error:
-        reason = f"ISBI 2012 not used: {error}"
+        reason = f"ISBI 2012 cannot be used: {error}"
     try:
         check_isbi2012(synthetic)
     except FileNotFoundError:
         logger.info(f"making synthetic sections in {synthetic}, which takes seconds")
         write_synthetic(synthetic)
-    logger.info(f"data: synthetic sections in {synthetic} ({reason})")
+    logger.warning(f"data: synthetic sections in {synthetic}, as {reason}; --dataset_dir DIR takes your own")
     return synthetic
 
 
