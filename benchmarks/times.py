@@ -11,18 +11,13 @@ left from there.
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-import torch
-from _measure import where_it_ran
-from trial import cpu_seconds, said
-
-from monai_unet.recipes.create import new_bundle
+from trial import cpu_seconds, print_table, said, small_bundle
 
 _HEAD = ("data", "features", "epochs", "new said", "taken", "ratio", "training said", "taken from there", "ratio ")
 
@@ -50,12 +45,7 @@ print(json.dumps({"said": lines[0], "from_there": process_time() - looks[0]}))
 def compare(dataset_dir: Path, like: str, top: int, epochs: int, val_interval: int) -> str:
     """A row of the table."""
     with tempfile.TemporaryDirectory() as scratch:
-        bundle = new_bundle("bundle", dataset_dir, like=like, out=Path(scratch, "bundle")).folder
-        config = bundle / "configs" / "train.json"
-        values = json.loads(config.read_text(encoding="utf-8"))
-        values |= {"features": [top * 2**n for n in range(5)], "epochs": epochs, "val_interval": val_interval}
-        for copy in (config, bundle / "train.json"):
-            copy.write_text(json.dumps(values), encoding="utf-8")
+        bundle = small_bundle(dataset_dir, like, top, epochs, val_interval, scratch)
         before = said(bundle, cpu_seconds)
         assert before.total is not None, "the own width is always measured"
         start = cpu_seconds()
@@ -76,21 +66,5 @@ def compare(dataset_dir: Path, like: str, top: int, epochs: int, val_interval: i
     return f"| {' | '.join(map(str, cells))} |"
 
 
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--dataset-dir", type=Path, nargs="+", required=True)
-    parser.add_argument("--like", nargs="+", default=["dic_hela_compact"], help="one for each folder")
-    parser.add_argument("--features", type=int, nargs="+", default=[8, 16], help="of the top level")
-    parser.add_argument("--epochs", type=int, default=8)
-    parser.add_argument("--val-interval", type=int, default=4)
-    args = parser.parse_args()
-    print(where_it_ran("torch", "monai"), f"{torch.get_num_threads()} thread(s)", sep=", ")
-    print(f"\n| {' | '.join(_HEAD)} |\n|--|{'--:|' * (len(_HEAD) - 1)}", flush=True)
-    for folder, like in zip(args.dataset_dir, args.like, strict=True):
-        for top in args.features:
-            print(compare(folder, like, top, args.epochs, args.val_interval), flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    print_table(__doc__, _HEAD, compare)

@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -60,30 +60,36 @@ def said(bundle: Path, clock: Callable[[], float]) -> timing.Pace:
     return paces[0]
 
 
-def compare(dataset_dir: Path, like: str, features: list[int], epochs: int, val_interval: int) -> str:
+def small_bundle(dataset_dir: Path, like: str, top: int, epochs: int, val_interval: int, scratch: str) -> Path:
+    """A bundle for a folder of images, with a network of `top` features at its top level."""
+    bundle = new_bundle("bundle", dataset_dir, like=like, out=Path(scratch, "bundle")).folder
+    config = bundle / "configs" / "train.json"
+    values = json.loads(config.read_text(encoding="utf-8"))
+    values |= {"features": [top * 2**n for n in range(5)], "epochs": epochs, "val_interval": val_interval}
+    for copy in (config, bundle / "train.json"):
+        copy.write_text(json.dumps(values), encoding="utf-8")
+    return bundle
+
+
+def compare(dataset_dir: Path, like: str, top: int, epochs: int, val_interval: int) -> str:
     """A row of the table."""
     loads = [os.getloadavg()[0]]
     with tempfile.TemporaryDirectory() as scratch:
-        bundle = new_bundle("bundle", dataset_dir, like=like, out=Path(scratch, "bundle")).folder
-        config = bundle / "configs" / "train.json"
-        values = json.loads(config.read_text(encoding="utf-8"))
-        values |= {"features": features, "epochs": epochs, "val_interval": val_interval}
-        for copy in (config, bundle / "train.json"):
-            copy.write_text(json.dumps(values), encoding="utf-8")
+        bundle = small_bundle(dataset_dir, like, top, epochs, val_interval, scratch)
         start = time.perf_counter()
         wall = said(bundle, time.perf_counter)
         trial_took = time.perf_counter() - start
         loads.append(os.getloadavg()[0])
         cpu = said(bundle, cpu_seconds)
         starts = time.perf_counter(), cpu_seconds()
-        command = [sys.executable, "-m", "monai.bundle", "run", "training", "--config_file", str(config)]
+        command = [sys.executable, "-m", "monai.bundle", "run", "training", "--config_file", str(bundle / "train.json")]
         environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
         subprocess.run(command, check=True, capture_output=True, env=environment)
         taken, taken_cpu = time.perf_counter() - starts[0], cpu_seconds() - starts[1]
         loads.append(os.getloadavg()[0])
     cells = (
         f"{dataset_dir.name}, {like}",
-        f"{features[0]}",
+        f"{top}",
         f"{epochs}",
         f"{val_interval}",
         f"{wall.iteration:.2f}",
@@ -99,9 +105,9 @@ def compare(dataset_dir: Path, like: str, features: list[int], epochs: int, val_
     return f"| {' | '.join(cells)} |"
 
 
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def print_table(description: str, head: Sequence[str], row: Callable[[Path, str, int, int, int], str]) -> None:
+    """Read the options that both scripts have, and print a row for each folder and width."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--dataset-dir", type=Path, nargs="+", required=True)
     parser.add_argument("--like", nargs="+", default=["dic_hela_compact"], help="one for all, or one for each folder")
     parser.add_argument("--features", type=int, nargs="+", default=[8, 16], help="of the top level")
@@ -110,12 +116,11 @@ def main() -> None:
     args = parser.parse_args()
     likes = args.like * len(args.dataset_dir) if len(args.like) == 1 else args.like
     print(where_it_ran("torch", "monai"), f"{torch.get_num_threads()} thread(s)", sep=", ")
-    print(f"\n| {' | '.join(_HEAD)} |\n|--|{'--:|' * (len(_HEAD) - 1)}")
+    print(f"\n| {' | '.join(head)} |\n|--|{'--:|' * (len(head) - 1)}", flush=True)
     for folder, like in zip(args.dataset_dir, likes, strict=True):
         for top in args.features:
-            widths = [top * 2**n for n in range(5)]
-            print(compare(folder, like, widths, args.epochs, args.val_interval), flush=True)
+            print(row(folder, like, top, args.epochs, args.val_interval), flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    print_table(__doc__, _HEAD, compare)
