@@ -28,6 +28,5 @@ def logits_of(probability: torch.Tensor) -> torch.Tensor:
     Args:
         probability: (B, classes, *size), of sum 1 over the classes; a class without a chance keeps the least one.
     """
-    return probability.clamp_min(
-        1.1754943508222875e-38
-    ).log()  # the least of single precision; TorchScript has no finfo
+    # the least of single precision, written out: TorchScript knows no finfo
+    return probability.clamp_min(1.1754943508222875e-38).log()

@@ -52,7 +52,7 @@ def stage() -> None:
     shutil.rmtree(STAGE, ignore_errors=True)
     for path in [*REPOSITORY.glob("*"), *(file for folder in FOLDERS for file in (REPOSITORY / folder).rglob("*"))]:
         within = path.relative_to(REPOSITORY)
-        hidden = any(within.is_relative_to(parent) for each in HIDDEN for parent in _matching(within, each))
+        hidden = any(fnmatch(part.as_posix(), each) for part in (within, *within.parents) for each in HIDDEN)
         if path.is_file() and not hidden and (path.suffix in SHOWN or path.name == "LICENSE"):
             place = STAGE / within
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -60,11 +60,6 @@ def stage() -> None:
                 place.write_text(_TUTORIAL.sub(r"\1.ipynb)", path.read_text("utf-8")), "utf-8")
             else:
                 shutil.copyfile(path, place)
-
-
-def _matching(within: Path, pattern: str) -> list[Path]:
-    """The folder around a path, or the path, that matches a pattern."""
-    return [parent for parent in [within, *within.parents] if fnmatch(parent.as_posix(), pattern)]
 
 
 def run_tutorials() -> None:
@@ -110,11 +105,13 @@ def write_reference() -> None:
 
 def _public(module: ModuleType) -> list[str]:
     """The classes and functions of a module that are for others: those that it lists, else those that it defines."""
-    return [
+    names = getattr(module, "__all__", None) or [
         name
-        for name in getattr(module, "__all__", None) or vars(module)
-        if inspect.isclass(value := getattr(module, name)) or inspect.isfunction(value)
-        if hasattr(module, "__all__") or (value.__module__ == module.__name__ and not name.startswith("_"))
+        for name, value in vars(module).items()
+        if getattr(value, "__module__", None) == module.__name__ and not name.startswith("_")
+    ]
+    return [
+        each for each in names if inspect.isclass(getattr(module, each)) or inspect.isfunction(getattr(module, each))
     ]
 
 

@@ -47,7 +47,7 @@ def write_bundle(folder: Path, recipe: Recipe, model_card: str) -> None:
 
 
 def copy_bundle(bundle: str | Path, out: str | Path | None = None) -> Path:
-    """Copy a bundle, to train and change it: everything but the output of its runs.
+    """Copy a bundle, to train and change it: everything but what its runs have made.
 
     Args:
         bundle: see `monai_unet.shipped.bundle_folder`.
@@ -63,7 +63,9 @@ def copy_bundle(bundle: str | Path, out: str | Path | None = None) -> Path:
     source = bundle_folder(bundle).resolve()
     folder = new_folder(source.name, out)
     with folder_written_aside(folder) as aside:
-        shutil.copytree(source, aside, dirs_exist_ok=True, ignore=shutil.ignore_patterns("output", "datasets", "checkpoint*"))
+        shutil.copytree(
+            source, aside, dirs_exist_ok=True, ignore=shutil.ignore_patterns("output", "datasets", "checkpoint*")
+        )
     return folder
 
 

@@ -60,6 +60,15 @@ class LayerChoice(QComboBox):
             self.currentIndexChanged.emit(self.currentIndex())
 
 
+def beside(wide: QWidget, *others: QWidget) -> QHBoxLayout:
+    """Widgets in a row, of which the first one takes the room that there is."""
+    row = QHBoxLayout()
+    row.addWidget(wide, 1)
+    for widget in others:
+        row.addWidget(widget)
+    return row
+
+
 def narrow(box: QComboBox) -> QComboBox:
     """Let a box be narrower than its longest entry, so that the dock need not be wide."""
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
@@ -84,10 +93,9 @@ class FolderChoice(QWidget):
         button.setText("…")
         button.setToolTip(title)
         button.clicked.connect(self._ask)
-        row = QHBoxLayout(self)
+        row = beside(self.line, button)
         row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(self.line, 1)
-        row.addWidget(button)
+        self.setLayout(row)
 
     @property
     def path(self) -> Path:

@@ -12,7 +12,6 @@ from qtpy.QtWidgets import (
     QDoubleSpinBox,
     QFileDialog,
     QFormLayout,
-    QHBoxLayout,
     QProgressBar,
     QPushButton,
     QSpinBox,
@@ -23,7 +22,7 @@ from qtpy.QtWidgets import (
 
 from monai_unet.errors import cause_under_monai, in_one_line
 from monai_unet.viewer.images import file_of, own_file, visible_box
-from monai_unet.viewer.parts import RESULT, FolderChoice, LayerChoice, Status, from_home, in_background, narrow
+from monai_unet.viewer.parts import RESULT, FolderChoice, LayerChoice, Status, beside, from_home, in_background, narrow
 from monai_unet.viewer.predicting import (
     Request,
     Shown,
@@ -90,21 +89,15 @@ class PredictTab(QWidget):
 
         form = QFormLayout()
         form.addRow("Image", self.image)
-        row = QHBoxLayout()
-        row.addWidget(self.bundle, 1)
-        row.addWidget(other)
-        form.addRow("Bundle", row)
+        form.addRow("Bundle", beside(self.bundle, other))
         form.addRow("Result", self.result)
         form.addRow("Threshold", self.threshold)
         form.addRow("Smallest object", self.smallest)
         form.addRow("Keep in", self.folder)
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.all, 1)
-        buttons.addWidget(self.stop)
         column = QVBoxLayout(self)
         column.addLayout(form)
         column.addWidget(self.see)
-        column.addLayout(buttons)
+        column.addLayout(beside(self.all, self.stop))
         column.addWidget(self.bar)
         column.addWidget(self.status)
         column.addStretch()

@@ -11,7 +11,6 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
     QFormLayout,
-    QHBoxLayout,
     QLabel,
     QLineEdit,
     QProgressBar,
@@ -29,6 +28,7 @@ from monai_unet.viewer.parts import (
     LayerChoice,
     LossCurve,
     Status,
+    beside,
     from_home,
     in_background,
     keep_selection,
@@ -116,22 +116,16 @@ class TrainTab(QWidget):
 
         form = QFormLayout()
         form.addRow("Image", self.image)
-        row = QHBoxLayout()
-        row.addWidget(self.labels, 1)
-        row.addWidget(paint)
-        form.addRow("Painted in", row)
+        form.addRow("Painted in", beside(self.labels, paint))
         form.addRow("Numbers are", self.meaning)
         form.addRow(self.hint)
         form.addRow("Names", self.classes)
         form.addRow("Start from", self.begin)
         form.addRow("Iterations", self.iterations)
         form.addRow("Bundle", self.folder)
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.start, 1)
-        buttons.addWidget(self.stop)
         column = QVBoxLayout(self)
         column.addLayout(form)
-        column.addLayout(buttons)
+        column.addLayout(beside(self.start, self.stop))
         for widget in (self.bar, self.curve, self.preview, self.next, self.status):
             column.addWidget(widget)
         column.addStretch()

@@ -1,21 +1,12 @@
 """The wrapped network in a block with its halo is the untiled prediction, whatever the size of the block."""
 
-import numpy as np
 import pytest
 import torch
+from halos import with_halo, without_halo
 
 from monai_unet.export.blockwise import BlockwiseUNet
 from monai_unet.inferers import OverlapTileInferer
 from monai_unet.networks import OriginalUNet
-
-
-def with_halo(image, halo):
-    padding = [(0, 0), (0, 0)] + [(halo, halo)] * (image.dim() - 2)
-    return torch.from_numpy(np.pad(image.numpy(), padding, "reflect"))
-
-
-def inner(prediction, halo):
-    return prediction[(slice(None), slice(None)) + (slice(halo, -halo),) * (prediction.dim() - 2)]
 
 
 @pytest.mark.parametrize(
@@ -38,7 +29,7 @@ def test_a_block_of_any_size_is_predicted_as_the_overlap_tiles_are(sizes, rotati
         expected = OverlapTileInferer(1000, spatial_dims=len(sizes), rotations=rotations)(image, network).softmax(1)
         found = (torch.jit.script(wrapped) if scripted else wrapped)(with_halo(image, wrapped.halo))
     assert found.shape == (2, 3, *[n + 2 * wrapped.halo for n in sizes])
-    assert torch.allclose(inner(found, wrapped.halo), expected, atol=1e-12)
+    assert torch.allclose(without_halo(found, wrapped.halo), expected, atol=1e-12)
 
 
 def test_grey_values_come_out_as_the_network_gives_them():
@@ -49,7 +40,7 @@ def test_grey_values_come_out_as_the_network_gives_them():
     image = torch.randn(1, 1, 21, 30, dtype=torch.float64)
     with torch.inference_mode():
         expected = OverlapTileInferer(1000, rotations=3, grey_values=True)(image, network)
-        assert torch.allclose(inner(wrapped(with_halo(image, halo)), halo), expected, atol=1e-12)
+        assert torch.allclose(without_halo(wrapped(with_halo(image, halo)), halo), expected, atol=1e-12)
 
 
 def test_neighbouring_blocks_on_the_lattice_join_without_a_seam():
@@ -58,8 +49,8 @@ def test_neighbouring_blocks_on_the_lattice_join_without_a_seam():
     image = with_halo(torch.randn(1, 1, 24, 40, dtype=torch.float64), wrapped.halo)
     width = 16 + 2 * wrapped.halo
     with torch.inference_mode():
-        whole = inner(wrapped(image), wrapped.halo)
-        blocks = [inner(wrapped(image[..., left : left + width]), wrapped.halo) for left in (0, 16, 24)]
+        whole = without_halo(wrapped(image), wrapped.halo)
+        blocks = [without_halo(wrapped(image[..., left : left + width]), wrapped.halo) for left in (0, 16, 24)]
     joined = torch.cat([blocks[0], blocks[1][..., :8], blocks[2]], dim=-1)
     assert torch.allclose(joined, whole, atol=1e-12)
 

@@ -3,20 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from halos import with_halo, without_halo
 
 from monai_unet.export.whole import WholeUNet, mirror
 from monai_unet.inferers import OverlapTileInferer
 from monai_unet.networks import OriginalUNet
-
-
-def surrounded(image):
-    """With its halo of one mirrored pixel."""
-    padding = [(0, 0), (0, 0)] + [(1, 1)] * (image.dim() - 2)
-    return torch.from_numpy(np.pad(image.numpy(), padding, "reflect"))
-
-
-def inner(prediction):
-    return prediction[(slice(None), slice(None)) + (slice(1, -1),) * (prediction.dim() - 2)]
 
 
 @pytest.mark.parametrize(("size", "before", "wanted"), [(5, 12, 40), (2, 3, 9), (1, 4, 7), (30, 0, 31)])
@@ -37,9 +28,9 @@ def test_an_image_of_any_size_is_predicted_as_the_overlap_tiles_are(sizes, rotat
     image = torch.randn(2, 1, *sizes, dtype=torch.float64)
     with torch.inference_mode():
         expected = OverlapTileInferer(1000, spatial_dims=len(sizes), rotations=rotations)(image, network).softmax(1)
-        found = (torch.jit.script(wrapped) if scripted else wrapped)(surrounded(image))
+        found = (torch.jit.script(wrapped) if scripted else wrapped)(with_halo(image, 1))
     assert found.shape == (2, 3, *[n + 2 for n in sizes])
-    assert torch.allclose(inner(found), expected, atol=1e-12)
+    assert torch.allclose(without_halo(found, 1), expected, atol=1e-12)
 
 
 def test_grey_values_come_out_as_the_network_gives_them():
@@ -48,8 +39,8 @@ def test_grey_values_come_out_as_the_network_gives_them():
     image = torch.randn(1, 1, 21, 30, dtype=torch.float64)
     with torch.inference_mode():
         expected = OverlapTileInferer(1000, grey_values=True)(image, network)
-        found = WholeUNet(network, grey_values=True).eval()(surrounded(image))
-    assert torch.allclose(inner(found), expected, atol=1e-12)
+        found = WholeUNet(network, grey_values=True).eval()(with_halo(image, 1))
+    assert torch.allclose(without_halo(found, 1), expected, atol=1e-12)
 
 
 @pytest.mark.parametrize("scripted", [False, True])
@@ -57,7 +48,7 @@ def test_grey_values_come_out_as_the_network_gives_them():
 def test_a_block_of_a_larger_image_is_refused(left, scripted):
     torch.manual_seed(0)
     wrapped = WholeUNet(OriginalUNet(features=(2, 3))).eval()
-    block = surrounded(torch.randn(1, 1, 20, 40))[..., left : left + 22]
+    block = with_halo(torch.randn(1, 1, 20, 40), 1)[..., left : left + 22]
     with pytest.raises((ValueError, torch.jit.Error), match="block of a larger image"):
         (torch.jit.script(wrapped) if scripted else wrapped)(block)
 
@@ -71,4 +62,4 @@ def test_without_errors_of_python_an_index_out_of_bounds_refuses_a_block():
 def test_of_a_block_of_three_pixels_comes_nothing_but_nan_in_the_size_of_the_block():
     found = WholeUNet(OriginalUNet(features=(2, 3))).eval()(torch.randn(2, 1, 5, 5))
     assert found.shape == (2, 2, 5, 5)
-    assert inner(found).isnan().all()
+    assert without_halo(found, 1).isnan().all()

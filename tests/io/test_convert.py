@@ -5,13 +5,14 @@ import numpy as np
 import pytest
 import SimpleITK
 import tifffile
+from filled_stores import fill
 
 from monai_unet.io import open_source, read_stack
 from monai_unet.io.convert import to_nifti, to_ome_tiff
 from monai_unet.io.ome import tiff_holds_labels
 from monai_unet.io.zarr_store import create_or_open
 
-pytest.importorskip("zarr", reason="zarr is not installed (extra `large`)")
+pytest.importorskip("zarr", reason="zarr is not installed")
 
 SHAPE = (3, 600, 530)
 PIXELS = np.random.default_rng(0).random(SHAPE, dtype=np.float32)
@@ -21,10 +22,7 @@ def finished(path, pixels=PIXELS, axes="zyx", spacing=(50, 4, 5), unit="nanomete
     chunks = [min(size, limit) for size, limit in zip(pixels.shape[-3:], (2, 240, 400)[-pixels.ndim :], strict=False)]
     chunks = [*pixels.shape[: pixels.ndim - len(chunks)], *chunks]
     store = create_or_open(path, pixels.shape, chunks, pixels.dtype, axes, spacing, {}, unit=unit, **options)
-    for index in store.missing_chunks():
-        store.write(index, pixels[store.box(index)])
-    store.finish()
-    return store
+    return fill(store, pixels)
 
 
 @pytest.fixture

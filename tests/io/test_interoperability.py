@@ -5,6 +5,8 @@ import pytest
 
 pytest.importorskip("zarr", reason="needs zarr and dask")
 
+from filled_stores import fill
+
 from monai_unet.io import open_source
 from monai_unet.io.convert import to_ome_tiff
 from monai_unet.io.zarr_store import create_or_open
@@ -28,10 +30,7 @@ def store(tmp_path):
         unit="nanometer",
         channel_names=NAMES,
     )
-    for index in made.missing_chunks():
-        made.write(index, PIXELS[made.box(index)])
-    made.finish()
-    return made
+    return fill(made, PIXELS)
 
 
 def test_the_reader_of_napari_finds_axes_spacing_names_and_pixels_in_the_ome_zarr(store):
@@ -87,13 +86,6 @@ def labelled(request, tmp_path):
         made = create_or_open(tmp_path / name, labels=True, **kind, **place)
         image.add_labels(name, fill(made, (pixels > 0.5) * (9 if name == "instances" else 1)))
     return image
-
-
-def fill(store, pixels):
-    for index in store.missing_chunks():
-        store.write(index, pixels[store.box(index)])
-    store.finish()
-    return store
 
 
 def test_the_reader_of_napari_finds_the_labels_of_an_image(labelled):

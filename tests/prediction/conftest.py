@@ -1,28 +1,14 @@
 """A bundle of a tiny network and a stack to predict."""
 
-import shutil
-from pathlib import Path
-
 import numpy as np
 import pytest
 import tifffile
-import torch
-
-from monai_unet.networks import OriginalUNet
-
-REPOSITORY = Path(__file__).parents[2]
+from bundle_runs import narrow_bundle
 
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("bundle") / "isbi"
-    shutil.copytree(REPOSITORY / "bundles" / "isbi" / "configs", folder / "configs")
-    torch.manual_seed(0)
-    (folder / "models").mkdir()
-    network = OriginalUNet(features=(2, 3, 4), normalisation="weights")
-    network.head.weight.data /= 10  # random weights give large logits, whose rounding would be all that is seen
-    torch.save(network.state_dict(), folder / "models" / "model.pt")
-    return folder
+    return narrow_bundle("isbi", tmp_path_factory.mktemp("bundle"), head=0.1)
 
 
 @pytest.fixture(scope="module")

@@ -1,39 +1,30 @@
 """A bundle of a tiny network in small tiles, and a layer without a viewer."""
 
 import json
-import shutil
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import tifffile
-import torch
+from bundle_runs import narrow_bundle
 
-from monai_unet.networks import OriginalUNet
 from monai_unet.viewer.painted import Painted
-
-REPOSITORY = Path(__file__).parents[2]
 
 
 def tiny_bundle(folder, like="isbi", **values):
-    """The configs of a bundle with other values, and random weights."""
-    shutil.copytree(REPOSITORY / "bundles" / like / "configs", folder / "configs")
-    path = folder / "configs" / "inference.json"
-    config = {**json.loads(path.read_text()), "features": [2, 3, 4], "tile": 40, **values}
-    path.write_text(json.dumps(config))
-    torch.manual_seed(0)
-    (folder / "models").mkdir()
-    network = OriginalUNet(features=(2, 3, 4), normalisation="weights")
-    network.head.weight.data /= 10  # random weights give large logits, whose rounding would be all that is seen
-    torch.save(network.state_dict(), folder / "models" / "model.pt")
-    return folder
+    """A bundle with a narrow network, small tiles and other values in its own `inference.json`."""
+    bundle = narrow_bundle(like, folder, head=0.1)
+    config = json.loads((bundle / "inference.json").read_text())
+    config = json.dumps({**config, "features": [2, 3, 4], "tile": 40, **values})
+    for path in (bundle / "inference.json", bundle / "configs" / "inference.json"):
+        path.write_text(config)
+    return bundle
 
 
 @pytest.fixture(scope="session")
 def bundle(tmp_path_factory):
     pytest.importorskip("zarr", reason="needs Python 3.11")
-    return tiny_bundle(tmp_path_factory.mktemp("viewer") / "tiny")
+    return tiny_bundle(tmp_path_factory.mktemp("viewer"))
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,8 @@ import tifffile
 pytest.importorskip("zarr", reason="needs the package zarr")
 pytest.importorskip("dask.array", reason="needs dask, which comes with napari")
 
+from filled_stores import fill
+
 from monai_unet.io.convert import to_ome_tiff
 from monai_unet.io.zarr_store import create_or_open
 from monai_unet.viewer.reader import get_reader, read_store
@@ -20,10 +22,7 @@ def filled(path, pixels, axes, **options):
     store = create_or_open(
         path, pixels.shape, (*pixels.shape[:-2], 400, 70), pixels.dtype, axes, settings={}, **{**PLACE, **options}
     )
-    for index in store.missing_chunks():
-        store.write(index, pixels[store.box(index)])
-    store.finish()
-    return store
+    return fill(store, pixels)
 
 
 @pytest.fixture

@@ -236,16 +236,22 @@ def test_an_error_in_showing_a_result_is_said_as_one_in_making_it(viewer):
     assert worker is not None
 
 
-@pytest.mark.slow
-def test_a_training_shows_its_loss_and_a_preview_and_leads_to_uncertain_places(widget, viewer, tmp_path):
+def ready_to_train(widget, viewer, folder, iterations):
+    """The tab of a training, with two strokes painted and a tiny network chosen; and the painted layer."""
     tab = widget.train
     tab.paint()
     layer = viewer.layers["stack: painted"]
     layer.data[0, 20:24, 10:60], layer.data[0, 50:54, 10:60] = 1, 2
-    tab.folder.line.setText(str(tmp_path / "bundle"))
+    tab.folder.line.setText(str(folder))
     tab.begin.addItem("tiny", (None, (2, 3, 4)))
     tab.begin.setCurrentText("tiny")
-    tab.iterations.setValue(40)
+    tab.iterations.setValue(iterations)
+    return tab, layer
+
+
+@pytest.mark.slow
+def test_a_training_shows_its_loss_and_a_preview_and_leads_to_uncertain_places(widget, viewer, tmp_path):
+    tab, layer = ready_to_train(widget, viewer, tmp_path / "bundle", 40)
     tab.start.click()
     assert not tab.start.isEnabled()
     wait_until(tab.start.isEnabled, 250)
@@ -267,14 +273,7 @@ def test_a_training_shows_its_loss_and_a_preview_and_leads_to_uncertain_places(w
 
 @pytest.mark.slow
 def test_a_training_can_be_stopped_and_goes_on(widget, viewer, tmp_path):
-    tab = widget.train
-    tab.paint()
-    layer = viewer.layers["stack: painted"]
-    layer.data[0, 20:24, 10:60], layer.data[0, 50:54, 10:60] = 1, 2
-    tab.folder.line.setText(str(tmp_path / "bundle"))
-    tab.begin.addItem("tiny", (None, (2, 3, 4)))
-    tab.begin.setCurrentText("tiny")
-    tab.iterations.setValue(4000)
+    tab, _ = ready_to_train(widget, viewer, tmp_path / "bundle", 4000)
     tab.start.click()
     wait_until((tmp_path / "bundle" / "models" / "checkpoint.pt").exists, 250)
     tab.stop.click()
