@@ -7,11 +7,13 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+PATIENCE = 10.0  # seconds from asking a training to end until it is ended
 _LOSSES = {"train::loss_interval": 2}  # iterations between two points of the curve
 _BAR = re.compile(r"training:\s.*?(\d+)/(\d+) \[[\d:?]+<([\d:?]+).*?(?:loss=([-+.\deinfa]+))?\]")
 
@@ -97,10 +99,18 @@ class Training:
             raise RuntimeError(f"training in {self.run.bundle} failed: {reason}")
 
     def stop(self) -> None:
-        """End it as Ctrl-C does: the last checkpoint is kept, and the same run goes on from it."""
-        self.stopped = True
-        if self.process.poll() is None:
-            self.process.send_signal(getattr(signal, "CTRL_BREAK_EVENT", signal.SIGINT))
+        """End it as Ctrl-C does: the last checkpoint is kept, and the same run goes on from it.
+
+        A process ignores Ctrl-C where the viewer was started in the background of a shell script. So it is ended after
+        `PATIENCE`; checkpoints are written aside, and are whole whenever that is.
+        """
+        was_stopped, self.stopped = self.stopped, True
+        if was_stopped or self.process.poll() is not None:
+            return
+        self.process.send_signal(getattr(signal, "CTRL_BREAK_EVENT", signal.SIGINT))
+        end = threading.Timer(PATIENCE, self.process.terminate)
+        end.daemon = True
+        end.start()
 
 
 def read_bar(line: str) -> Step | None:

@@ -1,13 +1,14 @@
 """A training in a process of its own: what its bar says, how it goes on, stops and fails."""
 
 import io
+import sys
 
 import pytest
 import torch
 from tqdm import tqdm
 
 from monai_unet.viewer.prepare import prepare
-from monai_unet.viewer.training import Step, Training, read_bar, weights_of
+from monai_unet.viewer.training import Run, Step, Training, read_bar, weights_of
 
 NARROW = {"features": (2, 3, 4), "values": {"tile": 60}}
 
@@ -61,6 +62,17 @@ def test_a_training_that_is_stopped_keeps_its_checkpoint(tmp_path, painted):
     assert training.process.returncode != 0
     again = prepare(tmp_path / "b", [painted()], "classes", iterations=12, features=(2, 3, 4), values={"tile": 60})
     assert again.story.startswith("goes on after ")
+
+
+def test_a_training_that_ignores_ctrl_c_is_ended_after_a_while(tmp_path, monkeypatch):
+    monkeypatch.setattr("monai_unet.viewer.training.PATIENCE", 0.2)
+    bar = "training: 5%|5 | 1/20 [00:05<?, ?it/s]\\n"
+    deaf = f"import signal, time; signal.signal(2, signal.SIG_IGN); print('{bar}', flush=True); time.sleep(60)"
+    monkeypatch.setattr(Run, "command", property(lambda run: [sys.executable, "-c", deaf]))
+    training = Training(Run(tmp_path, {}, 1, "starts"))
+    for _ in training.steps():
+        training.stop()
+    assert training.process.returncode != 0
 
 
 @pytest.mark.slow
