@@ -214,7 +214,7 @@ def test_an_invalid_isbi_2012_is_not_used_and_the_reason_is_told(source, tmp_pat
     save(tmp_path / "isbi2012" / "data" / LABELS, labels[:1])
     with caplog.at_level("INFO"):
         assert default_dataset(tmp_path) == tmp_path / "synthetic" / "data"
-    assert "ISBI 2012 not used" in caplog.text
+    assert "as ISBI 2012 cannot be used" in caplog.text
 
 
 def test_two_processes_that_make_the_default_data_at_once_end_with_one_valid_set(tmp_path):

@@ -130,7 +130,8 @@ def test_a_bundle_from_before_there_were_exposures_is_of_the_data_sets_numbers(b
     shutil.copytree(bundle, old)
     config = json.loads((old / "configs" / "inference.json").read_text())
     del config["exposure"]
-    (old / "configs" / "inference.json").write_text(json.dumps(config))
+    for copy in (old / "inference.json", old / "configs" / "inference.json"):
+        copy.write_text(json.dumps(config))
     one, other = (load_model(str(each), json.dumps({"features": [2, 3, 4]})) for each in (bundle, old))
     assert (one.exposure, one.digest) == (replace(other.exposure, percentiles=one.exposure.percentiles), other.digest)
 
