@@ -99,7 +99,7 @@ class Device:
 
     def sections(self, first: int, last: int) -> torch.Tensor:
         """Sections of ISBI 2012, grey values as the bundles normalise them, (sections, 1, H, W), on the CPU."""
-        pixels = read_image(f"{self.dataset_dir}/train-volume.tif")[first:last].astype(np.float32)
+        pixels = read_image(f"{self.dataset_dir}/train-volume.tif")[0, first:last].astype(np.float32)
         return torch.from_numpy((pixels - 128) / 45)[:, None]
 
     def __str__(self) -> str:
