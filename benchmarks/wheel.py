@@ -36,10 +36,10 @@ COMMANDS = {
         f"monai-unet predict {IMAGE} --bundle isbi_compact --out two.ome.zarr --workers 2",
         "monai-unet predict nothing.tif --bundle isbi_kompakt --out cells.ome.tif",
         "monai-unet copy isbi",
-        "python -m monai.bundle run training --config_file isbi/train.json --features [4,8] --tile 36 --epochs 2 "
+        "monai-unet train isbi --features [4,8] --tile 36 --epochs 2 --dataset_dir datasets/synthetic/data",
+        "python -m monai.bundle run training --config_file isbi/train.json --features [4,8] --tile 36 --epochs 3 "
         "--dataset_dir datasets/synthetic/data",
-        "python -m monai.bundle run evaluating --config_file ['isbi/train.json','isbi/evaluate.json'] --features [4,8] "
-        "--dataset_dir datasets/synthetic/data --output_dir evaluation",
+        "monai-unet evaluate isbi --features [4,8] --dataset_dir datasets/synthetic/data --output_dir evaluation",
         "monai-unet export --bundle isbi_compact --format torchscript --out model.ts",
         "monai-unet export --bundle isbi_compact --format onnx --out model.onnx",
     ],

@@ -14,11 +14,11 @@ logger = logging.getLogger(__name__)
 
 
 def with_graph(network: nn.Module, step: str, device: str | torch.device) -> nn.Module:
-    """The network as the trainer is to call it: `network` itself, or with step "graph" a `GraphedNetwork`.
+    """The network as the trainer is to call it: `network` itself, or with step "graph" or "auto" a `GraphedNetwork`.
 
-    Anywhere but on CUDA, and in each of several processes, "graph" is said to do nothing.
+    Anywhere but on CUDA, and in each of several processes, "graph" is said to do nothing, and "auto" does nothing.
     """
-    if step != "graph":
+    if step not in ("auto", "graph"):
         return network
     if torch.device(device).type != "cuda":
         reason = f"needs CUDA and does nothing on {device}"
@@ -26,7 +26,7 @@ def with_graph(network: nn.Module, step: str, device: str | torch.device) -> nn.
         reason = f"is for one process and does nothing in {idist.get_world_size()}"
     else:
         return GraphedNetwork(network)
-    if idist.get_rank() == 0:
+    if step == "graph" and idist.get_rank() == 0:
         logger.warning(f"--step graph {reason}")
     return network
 

@@ -82,7 +82,7 @@ def test_an_iteration_waits_only_where_the_loss_is_read(folder, tmp_path):
 
     def watch(engine):
         reads = (engine.state.iteration + 1) % 10 == 0
-        watching = 5 < engine.state.iteration < 95 and not reads
+        watching = 20 < engine.state.iteration < 95 and not reads  # before, the time that it takes is measured
         torch.cuda.set_sync_debug_mode("error" if watching else "default")
         watched.extend([engine.state.iteration] if watching else [])
 
@@ -91,33 +91,24 @@ def test_an_iteration_waits_only_where_the_loss_is_read(folder, tmp_path):
         training.run()
     finally:
         torch.cuda.set_sync_debug_mode("default")
-    assert len(watched) == 80, "each of these would have raised an error where it waits"
+    assert len(watched) == 67, "each of these would have raised an error where it waits"
 
 
-def test_a_run_that_goes_on_ends_like_one_that_was_not_stopped(folder, tmp_path, monkeypatch):
+@pytest.mark.parametrize("step", ["eager", "graph"])
+def test_a_run_that_goes_on_ends_like_one_that_was_not_stopped(folder, tmp_path, monkeypatch, step):
+    """Random numbers in a graph, those of the dropout, are drawn as they would have been."""
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS has no deterministic algorithms
     torch.use_deterministic_algorithms(True, warn_only=True)
     try:
-        straight = weights(folder, tmp_path / "a", 2)
-        resumed = weights(folder, tmp_path / "b", 1, 2)
+        straight = weights(folder, tmp_path / "a", 2, step=step, dropout=0.5)
+        resumed = weights(folder, tmp_path / "b", 1, 2, step=step, dropout=0.5)
     finally:
         torch.use_deterministic_algorithms(False)
     assert all(torch.equal(straight[name], resumed[name]) for name in straight)
 
 
 def test_a_graph_trains_as_the_program_does(folder, tmp_path):
-    eager = weights(folder, tmp_path / "eager", 2, precision="float32", dropout=0.0)
+    eager = weights(folder, tmp_path / "eager", 2, precision="float32", dropout=0.0, step="eager")
     graph = weights(folder, tmp_path / "graph", 2, precision="float32", dropout=0.0, step="graph")
     for name in eager:
         assert torch.allclose(graph[name], eager[name], atol=2e-3), name
-
-
-def test_a_graph_that_goes_on_draws_what_it_would_have_drawn(folder, tmp_path, monkeypatch):
-    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    try:
-        straight = weights(folder, tmp_path / "a", 2, step="graph", dropout=0.5)
-        resumed = weights(folder, tmp_path / "b", 1, 2, step="graph", dropout=0.5)
-    finally:
-        torch.use_deterministic_algorithms(False)
-    assert all(torch.equal(straight[name], resumed[name]) for name in straight)

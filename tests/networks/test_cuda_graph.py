@@ -35,8 +35,17 @@ def test_several_processes_are_told_by_the_first_that_nothing_is_recorded(monkey
     assert caplog.messages == ["--step graph is for one process and does nothing in 2"]
 
 
-def test_on_cuda_it_is_recorded():
-    assert isinstance(with_graph(network(), "graph", "cuda:1"), GraphedNetwork)
+@pytest.mark.parametrize("step", ["auto", "graph"])
+def test_on_cuda_it_is_recorded(step):
+    assert isinstance(with_graph(network(), step, "cuda:1"), GraphedNetwork)
+
+
+def test_what_nobody_asked_for_is_not_said_to_do_nothing(monkeypatch, caplog):
+    net = network()
+    assert with_graph(net, "auto", "cpu") is net
+    monkeypatch.setattr(cuda_graph.idist, "get_world_size", lambda: 2)
+    assert with_graph(net, "auto", "cuda") is net
+    assert not caplog.messages
 
 
 def test_what_cannot_be_recorded_is_said_once_and_runs_as_it_is(monkeypatch, caplog):
