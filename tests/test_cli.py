@@ -8,7 +8,7 @@ import tifffile
 
 from monai_unet.cli import main
 
-NEXT = "next: python -m monai.bundle run training --config_file bundles/isbi/train.json"
+NEXT = "next: monai-unet train bundles/isbi"
 
 
 @pytest.fixture(autouse=True)

@@ -56,5 +56,5 @@ def test_after_synthetic_data_the_commands_that_come_next_work_outside_the_repos
         Path(folder).mkdir()
     assert main(["data", "synthetic", "--sections", "1", "--size", "64", "--test-sections", "0"]) == 0
     place = f"{folder}/isbi" if folder else "isbi"
-    expected = f"next: monai-unet copy isbi && python -m monai.bundle run training --config_file {place}/train.json"
+    expected = f"next: monai-unet copy isbi && monai-unet train {place}"
     assert f"{expected} --dataset_dir datasets/synthetic/data" in capsys.readouterr().out

@@ -366,8 +366,11 @@ def test_the_command_says_what_was_found_what_is_set_and_why(cells, capsys):
 def test_the_printed_commands_work_as_they_are_from_elsewhere_and_with_spaces_in_the_path(cells, tmp_path, capsys):
     place = tmp_path / "my bundles"
     assert main(["new", "mine", "--dataset_dir", str(cells), "--out", str(place / "mine"), "--no-trial"]) == 0
-    commands = [line for line in capsys.readouterr().out.splitlines() if line.startswith("python -m")]
-    assert [shlex.split(command)[4] for command in commands] == ["training", "evaluating", "inference"]
+    lines = capsys.readouterr().out.splitlines()
+    commands = [line for line in lines if line.startswith(("monai-unet", "python -m"))]
+    assert [shlex.split(command)[1] for command in commands] == ["train", "evaluate", "predict", "-m"]
+    commands[2] = commands[2].replace("IMAGE.tif", shlex.quote(str(cells / "images" / "f0.tif")))
+    commands[3] = commands[3].replace("FOLDER", shlex.quote(str(cells / "images")))
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     for index, command in enumerate(commands):
         small = " --features '[2,3,4]' --device cpu" + (" --epochs 1" if index == 0 else "")
@@ -381,6 +384,7 @@ def test_the_printed_commands_work_as_they_are_from_elsewhere_and_with_spaces_in
             env={**os.environ, "PATH": path, "OMP_NUM_THREADS": "1"},
         )
         assert done.returncode == 0, done.stderr[-3000:]
+    assert (tmp_path / "RESULT.ome.tif").is_file()
     assert (place / "mine" / "output" / "prediction" / "f0_instances.tif").is_file()
 
 

@@ -10,7 +10,6 @@ from monai_unet.cli.options import whole_number
 
 _ISBI2012_OUT = Path("datasets/isbi2012/data")
 _SYNTHETIC_OUT = Path("datasets/synthetic/data")
-_TRAIN = "python -m monai.bundle run training --config_file"
 
 
 def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
@@ -87,7 +86,8 @@ def _data_isbi2012(args: argparse.Namespace) -> None:
 
 
 def _data_cell_tracking(args: argparse.Namespace) -> None:
-    from monai_unet.data.cell_tracking import ARCHIVES, prepare_cell_tracking
+    from monai_unet.data.archives import ARCHIVES
+    from monai_unet.data.cell_tracking import prepare_cell_tracking
 
     found = prepare_cell_tracking(args.source or ARCHIVES[args.dataset], args.out, args.force)
     print(f"{args.dataset} in {args.out}: {found}")
@@ -116,4 +116,4 @@ def _print_next(bundle: str, out: Path, is_found: bool) -> None:
     copy = "" if is_here else f"monai-unet copy {bundle} && "
     place = folder if is_here or Path("bundles").is_dir() else Path(bundle)
     dataset = "" if is_here and is_found else f" --dataset_dir {shlex.quote(str(out))}"
-    print(f"next: {copy}{_TRAIN} {place}/train.json{dataset}")
+    print(f"next: {copy}monai-unet train {place}{dataset}")

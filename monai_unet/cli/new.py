@@ -106,7 +106,7 @@ def _new(args: argparse.Namespace) -> None:
         colours=args.colours,
     )
     print(settings_text(made.survey, made.settings))
-    _say_commands(made.folder)
+    _say_commands(made.folder, "label" if made.survey.kind == "classes" else "instances")
     if not args.no_trial:
         print(flush=True)
         _try(args, made.folder, made.survey.labelled)
@@ -132,7 +132,7 @@ def _new_restoration(args: argparse.Namespace) -> None:
         noise_level=args.noise_level,
     )
     print(made.text)
-    _say_commands(made.folder)
+    _say_commands(made.folder, "image")
     if not args.no_trial:
         print(flush=True)
         _try(args, made.folder, ())
@@ -152,9 +152,9 @@ def _try(args: argparse.Namespace, bundle: Path, labelled: Sequence[bool]) -> No
         print(f"monai-unet: the bundle {bundle} is complete, but its trial failed: {reason}", file=sys.stderr)
 
 
-def _say_commands(bundle: Path) -> None:
+def _say_commands(bundle: Path, output: str) -> None:
     from monai_unet.recipes.card import commands
 
     print(f"\nbundle: {bundle}; every value above is a line of its configs, and an option of the commands")
-    for what, command in commands(bundle).items():
+    for what, command in commands(bundle, output).items():
         print(f"\n{what}:\n{command}")

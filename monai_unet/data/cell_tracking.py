@@ -12,12 +12,6 @@ from monai_unet.data.labelled_files import labelled_files
 from monai_unet.data.sections import read_labelled_sections
 from monai_unet.data.source import local_folder
 
-ARCHIVES = {
-    name: f"http://data.celltrackingchallenge.net/training-datasets/{title}.zip"
-    for name, title in (("dic_hela", "DIC-C2DH-HeLa"), ("phc_u373", "PhC-C2DH-U373"))
-}
-"""Where the challenge has its training sets; free to use for research in its context."""
-
 
 def prepare_cell_tracking(
     source: str | os.PathLike[str], out: str | os.PathLike[str], force: bool = False, max_bytes: int = MOST_BYTES

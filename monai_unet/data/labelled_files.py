@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from monai_unet.data.absent import NoFiles
+from monai_unet.data.archives import ARCHIVES
 from monai_unet.data.isbi2012 import LABELS, VOLUME, check_isbi2012
 from monai_unet.data.split import blocks, split_sections
 from monai_unet.io.sources import ONE_CHANNEL, common_part, files_of, in_files, parse_channels
@@ -56,7 +58,7 @@ def labelled_files(
     folder = Path(dataset_dir)
     if not folder.is_dir():
         reason = "is a file" if folder.exists() else "does not exist"
-        raise FileNotFoundError(f"{folder} {reason}; expected a folder in {_LAYOUTS}")
+        raise FileNotFoundError(f"{folder} {reason}; expected a folder in {_LAYOUTS}{_fetch(folder)}")
     if (folder / "images").is_dir() and (folder / "labels").is_dir():
         found = _paired_by_name(folder, channels)
     elif (folder / VOLUME).is_file() or (folder / LABELS).is_file():
@@ -69,7 +71,8 @@ def labelled_files(
         found = [pair for sequence in sequences for pair in _challenge_frames(folder, sequence, truth)]
     if not found:
         there = ", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "nothing"
-        raise FileNotFoundError(f"{folder} holds no labelled images; expected {_LAYOUTS}; found {there}")
+        rename = "; rename the folder of their labels to labels" if (folder / "images").is_dir() else ""
+        raise FileNotFoundError(f"{folder} holds no labelled images; expected {_LAYOUTS}; found {there}{rename}")
     names = [pair["name"] for pair in found]
     is_challenge = bool(found[0]["sequence"])
     absent = set(partly_annotated) - set(names)
@@ -80,6 +83,12 @@ def labelled_files(
             'that are, --partly_annotated "[...]"'
         )
     return [{**pair, "partly_annotated": pair["name"] in partly_annotated} for pair in found]
+
+
+def _fetch(folder: Path) -> str:
+    """How to get the data set that a shipped bundle looks for in this folder; "" for other folders."""
+    name = folder.parent.name
+    return f"; `monai-unet data {name} --out {shlex.quote(str(folder))}` puts it there" if name in ARCHIVES else ""
 
 
 def pair_by_name(

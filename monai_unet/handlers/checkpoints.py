@@ -17,8 +17,8 @@ from torch import nn
 
 from monai_unet.handlers.at_the_end import at_the_end
 from monai_unet.handlers.one_run import hold, release
-from monai_unet.io import remove_leftovers
-from monai_unet.networks import fold, load_weights, read_checkpoint, save_whole
+from monai_unet.io import put_aside, remove_leftovers
+from monai_unet.networks import fold, load_weights, num_members, read_checkpoint, read_weights, save_whole
 
 logger = logging.getLogger(__name__)
 
@@ -178,6 +178,8 @@ class SaveLast:
 class SaveBest:
     """Keep the weights that validated best; attached to the evaluator.
 
+    The weights of several networks together, of which this training cannot be a part, get another name first.
+
     Args:
         path: the weights alone, as `torch.save(network.state_dict())` writes them; written aside and renamed.
         network: whose weights.
@@ -188,6 +190,7 @@ class SaveBest:
         self.path = Path(path)
         self.network = network
         self.can_tell = can_tell
+        self._is_ours = False  # what lies at the path
 
     def attach(self, engine: Evaluator) -> None:
         """Listen to the evaluator, after its own handler that finds the best score."""
@@ -198,12 +201,23 @@ class SaveBest:
         is_best = engine.state.best_metric_epoch == engine.state.epoch
         if (self.can_tell and not is_best) or idist.get_rank() > 0:
             return
+        self._put_others_aside()
         save_whole(self.network.state_dict(), self.path)
         if not self.can_tell:
             engine.state.best_metric_epoch = engine.state.epoch
             logger.info(f"the last weights, kept in {self.path}")
             return
         logger.info(f"best {engine.state.key_metric_name} so far: {engine.state.best_metric:.4f}, kept in {self.path}")
+
+    def _put_others_aside(self) -> None:
+        if self._is_ours or not self.path.is_file():
+            self._is_ours = True
+            return
+        members = num_members(read_weights(self.path, shapes_alone=True))
+        if members > 1:
+            aside = put_aside(self.path, "ensemble")
+            logger.warning(f"{self.path} held the weights of {members} networks together; they are in {aside} now")
+        self._is_ours = True
 
 
 class LoadWeights:

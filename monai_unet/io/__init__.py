@@ -15,7 +15,7 @@ from monai_unet.io.coloured import (
 )
 from monai_unet.io.exposure import Exposure, Normalise, Scale
 from monai_unet.io.fingerprint import fingerprint
-from monai_unet.io.found_values import found_file, found_in_words, found_value, read_found, write_found
+from monai_unet.io.found_values import found_file, found_in_words, found_value, put_aside, read_found, write_found
 from monai_unet.io.grid import put_onto, read_onto
 from monai_unet.io.lock import one_writer
 from monai_unet.io.sources import (
@@ -66,6 +66,7 @@ __all__ = [
     "open_image",
     "open_source",
     "parse_channels",
+    "put_aside",
     "put_onto",
     "read_found",
     "read_image",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from functools import lru_cache
 from pathlib import Path
@@ -14,6 +15,20 @@ from monai_unet.io.fingerprint import fingerprint
 def found_file(weights: str | Path) -> Path:
     """`model.found.json` for `model.pt`."""
     return Path(weights).with_suffix(".found.json")
+
+
+def put_aside(weights: str | Path, name: str) -> Path:
+    """Give a file of weights, and what was found for them, another name beside it: `name_1.pt` or the next free one.
+
+    Returns:
+        Where the weights are now.
+    """
+    weights = Path(weights)
+    aside = next(path for n in itertools.count(1) if not (path := weights.with_name(f"{name}_{n}.pt")).exists())
+    weights.replace(aside)
+    if found_file(weights).is_file():
+        found_file(weights).replace(found_file(aside))
+    return aside
 
 
 def write_found(weights: str | Path, found: dict[str, Any]) -> None:

@@ -95,15 +95,20 @@ def problem_list(survey: Survey) -> str:
     )
 
 
-def commands(bundle: Path) -> dict[str, str]:
-    """MONAI's commands for a bundle, by what they do; they run from any folder."""
-    root = bundle.resolve()
-    run = "python -m monai.bundle run"
-    both = str([str(root / "train.json"), str(root / "evaluate.json")])
+def commands(bundle: Path, output: str) -> dict[str, str]:
+    """The commands for a bundle, by what they do; they run from any folder.
+
+    Args:
+        bundle: its folder.
+        output: that `predict` is to write.
+    """
+    root = quoted(str(bundle.resolve()))
+    inference = quoted(str(bundle.resolve() / "inference.json"))
     return {
-        "train": f"{run} training --config_file {quoted(str(root / 'train.json'))}",
-        "evaluate": f"{run} evaluating --config_file {quoted(both)}",
-        "predict": f"{run} inference --config_file {quoted(str(root / 'inference.json'))}",
+        "train": f"monai-unet train {root}",
+        "evaluate": f"monai-unet evaluate {root}",
+        "predict a file": f"monai-unet predict IMAGE.tif --bundle {root} --output {output} --out RESULT.ome.tif",
+        "predict a folder": f"python -m monai.bundle run inference --config_file {inference} --input_dir FOLDER",
     }
 
 

@@ -16,7 +16,7 @@ from monai.bundle import ConfigParser
 from monai_unet.command import command_line
 from monai_unet.data import folds_of, named, need, split_files
 from monai_unet.handlers.find_values import MOST_SECTIONS, Section, find_values, predicted_sections
-from monai_unet.io import found_file, one_writer, write_found, written_aside
+from monai_unet.io import one_writer, put_aside, write_found, written_aside
 from monai_unet.networks import fold as folded
 from monai_unet.networks import load_weights, num_members, read_weights, save_whole, together
 from monai_unet.report import Fold, folds_csv, folds_page, folds_table
@@ -146,11 +146,7 @@ def _find_together(folder: Path, runs: Sequence[Mapping[str, Any]], held_out: Se
 def _keep(model: Path, members: Sequence[Path], found: dict[str, Any] | None, say: Callable[[str], Any]) -> None:
     """Write the ensemble; a single network's weights that lie at its place get another name."""
     if model.is_file() and num_members(read_weights(model, shapes_alone=True)) == 1:
-        aside = model.with_name("single_model.pt")
-        model.replace(aside)
-        if found_file(model).is_file():
-            found_file(model).replace(found_file(aside))
-        say(f"{model} held the weights of one network; they are in {aside} now")
+        say(f"{model} held the weights of one network; they are in {put_aside(model, 'single_model')} now")
     save_whole(together(members), model)
     if found is not None:
         write_found(model, found)

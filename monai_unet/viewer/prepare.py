@@ -6,7 +6,6 @@ The bundle's folder holds everything: `painted/` with the images and labels, `co
 from __future__ import annotations
 
 import filecmp
-import itertools
 import json
 import shutil
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,7 @@ from typing import Any
 
 import torch
 
-from monai_unet.io import one_writer
+from monai_unet.io import one_writer, put_aside
 from monai_unet.io.atomic import scratch_folder
 from monai_unet.networks import load_weights, read_checkpoint, save_whole
 from monai_unet.prediction.load import bundle_parser
@@ -131,9 +130,7 @@ def prepare(
         return Run(folder, {"initial_weights": initial}, data.files, "starts from the weights of the last training")
     kept = ""
     if weights.is_file():  # of another network, which nothing fits any more
-        aside = next(path for n in itertools.count(1) if not (path := models / f"before_{n}.pt").exists())
-        weights.rename(aside)
-        kept = f"; the weights that were there, of another network, are in {aside} now"
+        kept = f"; the weights that were there, of another network, are in {put_aside(weights, 'before')} now"
     if start:
         save_whole(transferred(start, folder), initial)
         _add_terms(folder / "LICENSE", start)

@@ -72,7 +72,7 @@ def test_the_command_says_what_it_found_and_what_comes_next(film, tmp_path, caps
     assert main(["data", "dic_hela", "--source", str(film), "--out", str(tmp_path / "o")]) == 0
     said = capsys.readouterr().out
     assert "1 of them labelled, 2 cells" in said
-    assert f"bundles/dic_hela/train.json --dataset_dir {tmp_path / 'o'}" in said
+    assert f"bundles/dic_hela --dataset_dir {tmp_path / 'o'}" in said
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the real frames are not here")

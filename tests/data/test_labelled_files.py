@@ -72,6 +72,19 @@ def test_another_layout_is_refused_with_what_was_found(tmp_path):
         labelled_files(tmp_path)
 
 
+def test_where_images_lie_beside_labels_of_another_name_the_name_is_told(tmp_path):
+    write(tmp_path / "images" / "a.tif")
+    write(tmp_path / "masks" / "a.tif")
+    with pytest.raises(FileNotFoundError, match=r"found images, masks; rename the folder of their labels to labels"):
+        labelled_files(tmp_path)
+
+
+def test_where_a_bundles_data_set_is_missing_the_command_that_fetches_it_is_told(tmp_path):
+    folder = tmp_path / "datasets" / "phc_u373" / "data"
+    with pytest.raises(FileNotFoundError, match=f"`monai-unet data phc_u373 --out {folder}` puts it there"):
+        labelled_files(folder)
+
+
 def test_partly_annotated_images_are_marked(challenge):
     assert [f["partly_annotated"] for f in labelled_files(challenge, ["01/t005"])] == [False, True, False, False, False]
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from monai_unet.handlers import LoadWeights, SaveBest, SaveLast
 from monai_unet.io import one_writer
-from monai_unet.networks import OriginalUNet, load_weights
+from monai_unet.networks import OriginalUNet, load_weights, num_members, save_whole, together
 
 
 class Run:
@@ -255,6 +255,23 @@ def test_where_the_validation_cannot_tell_the_last_weights_are_kept(tmp_path):
     state = evaluate(tmp_path / "model.pt", nn.Linear(2, 1), -2.0, can_tell=False)
     assert (tmp_path / "model.pt").is_file()
     assert state.best_metric_epoch == state.epoch
+
+
+def test_the_weights_of_several_networks_get_another_name(tmp_path, caplog):
+    model, aside = tmp_path / "model.pt", tmp_path / "ensemble_1.pt"
+    evaluate(model, nn.Linear(2, 1), 0.5)
+    save_whole(together([model, model]), model)
+    before = model.read_bytes()
+    evaluate(model, nn.Linear(2, 1), 0.5)
+    assert aside.read_bytes() == before
+    assert num_members(torch.load(model, weights_only=True)) == 1
+    assert f"{model} held the weights of 2 networks together; they are in {aside} now" in caplog.text
+
+
+def test_the_weights_of_one_network_are_replaced(tmp_path):
+    for score in (0.5, 0.6):
+        evaluate(tmp_path / "model.pt", nn.Linear(2, 1), score)
+    assert [path.name for path in tmp_path.iterdir()] == ["model.pt"]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from monai_unet.io import found_file, found_in_words, found_value, read_found, write_found
+from monai_unet.io import found_file, found_in_words, found_value, put_aside, read_found, write_found
 
 FOUND = {
     "values": {"threshold": 0.6, "min_size": 100},
@@ -30,6 +30,17 @@ def test_where_nothing_was_found_the_recipes_value_stays(weights, tmp_path):
     assert found_value(tmp_path / "none.pt", "threshold", 0.5) == 0.5
     write_found(weights, FOUND)
     assert found_value(weights, "seed_depth", 0.1) == 0.1
+
+
+def test_weights_that_are_put_aside_keep_what_was_found_for_them_and_take_no_name_that_is_taken(weights):
+    for number in (1, 2):
+        weights.write_bytes(b"weights")
+        write_found(weights, FOUND)
+        aside = put_aside(weights, "before")
+        assert aside.name == f"before_{number}.pt"
+        assert read_found(aside)["values"] == FOUND["values"]
+        assert not weights.exists()
+        assert not found_file(weights).exists()
 
 
 def test_what_was_found_for_other_weights_does_not_count(weights):

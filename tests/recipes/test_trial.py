@@ -174,5 +174,5 @@ def test_a_trial_that_fails_says_why_and_leaves_the_bundle(data, monkeypatch, ca
     assert main(["new", "a", "--dataset-dir", str(data)]) == 0
     out, err = capsys.readouterr()
     assert "the bundle a is complete, but its trial failed: disk full" in err
-    assert "monai.bundle run training" in out
+    assert "monai-unet train" in out
     assert (data.parent / "a" / "train.json").exists()

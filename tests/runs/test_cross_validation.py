@@ -99,7 +99,7 @@ def test_the_ensembles_values_were_found_on_all_sections_by_networks_that_did_no
 
 
 def test_the_weights_of_a_single_network_are_kept_under_another_name(done, bundle):
-    single = torch.load(bundle / "models" / "single_model.pt", weights_only=True)
+    single = torch.load(bundle / "models" / "single_model_1.pt", weights_only=True)
     assert num_members(single) == 1
     assert any("held the weights of one network; they are in" in line for line in done)
 
