@@ -66,16 +66,23 @@ def _predict(args: argparse.Namespace) -> None:
     say(f"predicting {args.image} with {args.bundle}")
     from monai_unet.command import quoted
     from monai_unet.io.sources import is_image_folder
-    from monai_unet.io.zarr_store import label_path
-    from monai_unet.prediction.out_of_core import predict
+    from monai_unet.shipped import bundle_folder
 
     image = Path(args.image)
+    if not image.exists():
+        raise FileNotFoundError(f"{args.image} does not exist")
     if image.is_dir() and not is_image_folder(image):
         raise ValueError(
             f"{args.image} is a folder and no image. Give one image at a time; all in a folder are predicted by python "
             f"-m monai.bundle run inference --config_file BUNDLE/inference.json --input_dir {quoted(args.image)} "
             "--output_dir RESULTS"
         )
+    if not Path(args.bundle).is_file():  # of an exported network
+        bundle_folder(args.bundle)
+    # now that what is typed wrong has been said, what takes seconds to load
+    from monai_unet.io.zarr_store import label_path
+    from monai_unet.prediction.out_of_core import predict
+
     _end_at_once("interrupted; what was predicted is kept, and the same command goes on")
     out = predict(
         args.image,
