@@ -36,7 +36,11 @@ def follow(text, folder, timeout):
 def run_and_trial(text):
     """The lines of the page's real run, and those of its trial without the options that make it short."""
     (run,) = (block for block in re.findall(r"^```text\n(.*?)^```", text, re.MULTILINE | re.DOTALL) if "-m" in block)
-    trial = [command for command in commands(text) if command.startswith(("python", "monai-unet train", "monai-unet evaluate"))]
+    trial = [
+        command
+        for command in commands(text)
+        if command.startswith(("python", "monai-unet train", "monai-unet evaluate"))
+    ]
     return (
         [line.replace(" --output_dir results", "") for line in run.splitlines()],
         [re.sub(_TRIAL, "", command).strip() for command in trial],

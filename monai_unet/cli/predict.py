@@ -66,7 +66,7 @@ def _predict(args: argparse.Namespace) -> None:
     say(f"predicting {args.image} with {args.bundle}")
     from monai_unet.command import quoted
     from monai_unet.io.sources import is_image_folder
-    from monai_unet.shipped import bundle_folder
+    from monai_unet.prediction.model_path import model_path
 
     image = Path(args.image)
     if not image.exists():
@@ -77,8 +77,7 @@ def _predict(args: argparse.Namespace) -> None:
             f"-m monai.bundle run inference --config_file BUNDLE/inference.json --input_dir {quoted(args.image)} "
             "--output_dir RESULTS"
         )
-    if not Path(args.bundle).is_file():  # of an exported network
-        bundle_folder(args.bundle)
+    model_path(args.bundle)
     # now that what is typed wrong has been said, what takes seconds to load
     from monai_unet.io.zarr_store import label_path
     from monai_unet.prediction.out_of_core import predict

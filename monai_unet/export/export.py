@@ -12,8 +12,9 @@ from monai_unet.export.bioimageio.options import PackageOptions
 from monai_unet.export.compare import Difference, check, compare_networks, real_input
 from monai_unet.io.atomic import written_aside
 from monai_unet.networks import Ensemble, naming
-from monai_unet.prediction.exported import SUFFIXES, is_exported, load_exported
+from monai_unet.prediction.exported import load_exported
 from monai_unet.prediction.load import OF_A_MODEL, check_overrides, load_model
+from monai_unet.prediction.model_path import SUFFIXES, is_exported
 from monai_unet.shipped import bundle_folder
 
 FORMATS = ("torchscript", "onnx", "bioimageio")

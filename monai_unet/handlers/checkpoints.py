@@ -210,13 +210,14 @@ class SaveBest:
         logger.info(f"best {engine.state.key_metric_name} so far: {engine.state.best_metric:.4f}, kept in {self.path}")
 
     def _put_others_aside(self) -> None:
-        if self._is_ours or not self.path.is_file():
-            self._is_ours = True
-            return
-        members = num_members(read_weights(self.path, shapes_alone=True))
-        if members > 1:
-            aside = put_aside(self.path, "ensemble")
-            logger.warning(f"{self.path} held the weights of {members} networks together; they are in {aside} now")
+        if not self._is_ours and self.path.is_file():
+            try:
+                members = num_members(read_weights(self.path, shapes_alone=True))
+            except ValueError:  # damaged: nothing to keep, and no reason to end a training
+                members = 1
+            if members > 1:
+                aside = put_aside(self.path, "ensemble")
+                logger.warning(f"{self.path} held the weights of {members} networks together; they are in {aside} now")
         self._is_ours = True
 
 

@@ -28,8 +28,8 @@ def check_server(studies: Path) -> None:
     """
     if importlib.util.find_spec("monailabel") is None:
         raise ImportError(
-            "MONAI Label is not installed in this environment; it needs one of its own: in the repository `make label`, "
-            "then .venv-label/bin/monai-unet label ...; elsewhere see docs/monai-label.md"
+            "MONAI Label is not installed in this environment; it needs one of its own: `make label` in the "
+            "repository, then .venv-label/bin/monai-unet label ...; elsewhere see docs/monai-label.md"
         )
     if not studies.is_dir():
         raise FileNotFoundError(f"{studies} does not exist; expected a folder of images")

@@ -14,10 +14,10 @@ from monai_unet.geometry import ValidGeometry
 from monai_unet.inferers.rotations import check_rotations
 from monai_unet.io import Exposure, fingerprint
 from monai_unet.prediction.model import Model
+from monai_unet.prediction.model_path import SUFFIXES, model_path
 from monai_unet.transforms.decoding import Decoding
 from monai_unet.transforms.restoration import Restoration
 
-SUFFIXES = {"torchscript": (".ts", ".pt"), "onnx": (".onnx",)}
 SETTINGS = "monai_unet.json"
 """Under this name the settings lie in a TorchScript archive, and in the metadata of an ONNX model."""
 
@@ -25,11 +25,6 @@ _SIMPLE: tuple[str, ...] = (
     *("spatial_dims", "in_channels", "out_channels", "channels", "pages"),
     *("rotations", "precision", "bytes_per_pixel"),
 )
-
-
-def is_exported(path: str | Path) -> bool:
-    """Whether a path is the name of an exported network, and not of a bundle."""
-    return Path(path).suffix.lower() in sum(SUFFIXES.values(), ())
 
 
 def settings_text(model: Model) -> str:
@@ -57,9 +52,7 @@ def load_exported(path: str | Path, device: str = "cpu") -> Model:
         ValueError: when it is not such a file, or was not exported by this project.
         ImportError: for ONNX, without onnxruntime.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist; `monai-unet export` writes such a file")
+    path = model_path(path)
     network: nn.Module
     if path.suffix.lower() in SUFFIXES["onnx"]:
         network, text = _load_onnx(path, device)

@@ -16,8 +16,9 @@ from monai_unet.inferers.rotations import check_rotations
 from monai_unet.io import Exposure, fingerprint, parse_channels
 from monai_unet.knobs import knobs, nearest
 from monai_unet.networks import fold, for_weights, load_weights
-from monai_unet.prediction.exported import is_exported, load_exported
+from monai_unet.prediction.exported import load_exported
 from monai_unet.prediction.model import Model
+from monai_unet.prediction.model_path import is_exported, model_path
 from monai_unet.shipped import bundle_folder
 from monai_unet.transforms.restoration import Restoration
 
@@ -51,7 +52,7 @@ def load_model(bundle: str, overrides: str = "{}", device: str = "cpu") -> Model
 
 def _stamp(bundle: str) -> tuple[tuple[str, int], ...]:
     """The times of the files that a model is made of, as far as they lie in its bundle."""
-    folder = Path(bundle) if is_exported(bundle) else bundle_folder(bundle)
+    folder = model_path(bundle)
     files = [folder] if folder.is_file() else [*folder.glob("configs/*.json"), *folder.rglob("models/*.*")]
     return tuple((str(file), file.stat().st_mtime_ns) for file in sorted(files) if file.is_file())
 

@@ -29,12 +29,11 @@ from monai_unet.prediction.asked import Asked
 from monai_unet.prediction.chunk import Job
 from monai_unet.prediction.cluster import check_dask
 from monai_unet.prediction.compute import compute, pool
-from monai_unet.prediction.exported import is_exported
 from monai_unet.prediction.load import check_overrides, load_model
 from monai_unet.prediction.model import Model
+from monai_unet.prediction.model_path import is_exported, model_path
 from monai_unet.prediction.object_table import check_table
 from monai_unet.prediction.stores import open_store, settings_of
-from monai_unet.shipped import bundle_folder
 from monai_unet.transforms.check_image import check_scale, scale_limit
 from monai_unet.transforms.decoding import Decoding
 from monai_unet.transforms.restoration import Restoration
@@ -111,7 +110,7 @@ def predict(
         check_table(Path(objects))
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     changes = json.dumps(dict(overrides or {}), sort_keys=True)
-    bundle = str((Path(bundle) if is_exported(Path(bundle)) else bundle_folder(bundle)).resolve())
+    bundle = str(model_path(bundle).resolve())
     if not is_exported(bundle):
         check_overrides(overrides or {}, bundle, "predict")
     model = load_model(bundle, changes, device)

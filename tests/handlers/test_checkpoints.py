@@ -268,6 +268,12 @@ def test_the_weights_of_several_networks_get_another_name(tmp_path, caplog):
     assert f"{model} held the weights of 2 networks together; they are in {aside} now" in caplog.text
 
 
+def test_a_damaged_file_in_the_place_of_the_weights_ends_no_training(tmp_path):
+    (tmp_path / "model.pt").write_bytes(b"half of it")
+    evaluate(tmp_path / "model.pt", nn.Linear(2, 1), 0.5)
+    assert num_members(torch.load(tmp_path / "model.pt", weights_only=True)) == 1
+
+
 def test_the_weights_of_one_network_are_replaced(tmp_path):
     for score in (0.5, 0.6):
         evaluate(tmp_path / "model.pt", nn.Linear(2, 1), score)

@@ -97,7 +97,7 @@ def import_zarr(name: str) -> Any:
     try:
         import zarr
     except ImportError as error:
-        raise ImportError(f"{name}: {NEEDS_ZARR}") from error
+        raise ImportError(f"{name}: {NEEDS_ZARR} ({error})") from error
     return zarr
 
 
