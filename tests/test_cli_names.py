@@ -6,7 +6,14 @@ import pytest
 
 from monai_unet.cli import main
 
-PREDICT = ("predict", "none.tif", "--bundle", "bundles/isbi_compact", "--out", "none.ome.zarr")
+PREDICT = (
+    "predict",
+    "README.md",
+    "--bundle",
+    "bundles/isbi_compact",
+    "--out",
+    "none.ome.zarr",
+)  # is not opened any more
 
 
 @pytest.fixture(autouse=True)
