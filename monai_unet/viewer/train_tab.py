@@ -42,7 +42,7 @@ from monai_unet.viewer.training import Run, Step, Training, weights_of
 from monai_unet.viewer.uncertain import Place, is_painted
 
 PAINT = "monai_unet_painted_over"
-"""In the metadata of Labels layers that are painted for training: the name of their image."""
+"""In the metadata of Labels layers that are painted for training: the `unique_id` of their image, as names change."""
 
 HINTS: dict[Meaning, str] = {
     "classes": "Paint 1 over background and 2 over what you look for (3, 4, … are further classes). Short strokes will "
@@ -156,12 +156,10 @@ class TrainTab(QWidget):
         if image is None:
             self.status.say("Open an image first.", True)
             return
-        name = f"{image.name}: painted"
-        if name not in self.viewer.layers:
-            self.viewer.add_labels(
-                np.zeros(spatial_shape(image), np.int32), name=name, metadata={PAINT: image.name}, **placed(image)
-            )
-        layer = self.viewer.layers[name]
+        layer = self._painted_over(image)
+        if layer is None:
+            drawn, name = np.zeros(spatial_shape(image), np.int32), f"{image.name}: painted"
+            layer = self.viewer.add_labels(drawn, name=name, metadata={PAINT: image.unique_id}, **placed(image))
         self.viewer.layers.selection.active = layer
         layer.selected_label, layer.brush_size, layer.mode = BACKGROUND + 1, 6, "paint"
         self.labels.choose(layer)
@@ -173,10 +171,11 @@ class TrainTab(QWidget):
         All that were made here, each with its own image, whichever is chosen; and the chosen ones, where the layer was
         made elsewhere.
         """
+        images = {layer.unique_id: layer for layer in self.viewer.layers}
         made = [
-            (self.viewer.layers[layer.metadata[PAINT]], layer)
+            (images[layer.metadata[PAINT]], layer)
             for layer in self.viewer.layers
-            if layer.metadata.get(PAINT) in self.viewer.layers
+            if layer.metadata.get(PAINT) in images
         ]
         image, labels = self.image.layer, self.labels.layer
         is_chosen = image is not None and labels is not None and all(labels is not layer for _, layer in made)
@@ -185,9 +184,13 @@ class TrainTab(QWidget):
     def _choose_painted(self) -> None:
         """Choose the layer that was made over the chosen image."""
         image = self.image.layer
-        for layer in self.viewer.layers:
-            if image is not None and layer.metadata.get(PAINT) == image.name:
-                self.labels.choose(layer)
+        layer = self._painted_over(image) if image is not None else None
+        if layer is not None:
+            self.labels.choose(layer)
+
+    def _painted_over(self, image: Any) -> Any | None:
+        """The layer that was made over an image."""
+        return next((layer for layer in self.viewer.layers if layer.metadata.get(PAINT) == image.unique_id), None)
 
     def train(self) -> None:
         """Write what is painted, make the bundle or go on with it, and start the training."""
@@ -230,7 +233,7 @@ class TrainTab(QWidget):
         if image is None or not weights_of(bundle).is_file():
             self.status.say("There are no weights in the bundle's folder yet: train first.", True)
             return
-        key = (image.name, bundle, weights_of(bundle).stat().st_mtime_ns)
+        key = (image.unique_id, bundle, weights_of(bundle).stat().st_mtime_ns)
         if key == self._places_of:
             self._go_on(image, labels)
             return

@@ -193,6 +193,19 @@ def test_what_was_painted_over_one_image_never_becomes_that_of_another(widget, v
     assert len(widget.train.pairs()) == 3
 
 
+def test_what_was_painted_stays_with_its_image_when_names_change(widget, viewer):
+    widget.train.paint()
+    image, painted = viewer.layers["stack"], viewer.layers["stack: painted"]
+    image.name, painted.name = "renamed", "strokes"
+    other = viewer.add_image(np.zeros((2, 131, 120)), name="stack")
+    assert widget.train.pairs() == [(image, painted)]
+    widget.train.image.choose(other)
+    widget.train.image.choose(image)
+    widget.train.paint()
+    assert viewer.layers.selection.active is painted
+    assert names(viewer) == ["renamed", "strokes", "stack"]
+
+
 def test_a_layer_that_is_no_result_is_not_replaced_by_one(widget, viewer):
     own = viewer.add_labels(np.ones((2, 131, 120), int), name="stack: instances")
     (shown,) = show_results(
