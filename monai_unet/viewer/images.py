@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import itertools
+import math
 import shutil
 import tempfile
 import threading
@@ -17,11 +18,12 @@ import numpy as np
 
 from monai_unet.io import written_aside
 from monai_unet.io.ome import OME_UNITS
-from monai_unet.io.sources import METRES, open_source
+from monai_unet.io.sources import METRES, Box, open_source
 
 _TILE = 512  # pixels, of a file that is written for a layer
 _BIG = 2**32 - 2**25  # bytes; above, offsets of the classic TIFF overflow
-_LOOKED_AT = 64  # pixels of a side that tell whether a layer shows its file
+_AT_ONCE = 2**25  # pixels of a file that are compared with a layer's together
+_SAMPLE, _SAMPLES = 64, 4  # side of a square that is compared of a layer that is read lazily, and squares along an axis
 
 
 def pixels_of(layer: Any) -> Any:
@@ -89,14 +91,34 @@ def file_of(layer: Any) -> Path:
     """A file with the pixels of an image layer: its own, if it shows all of one, else one that is written for it.
 
     The file that is written lies in a temporary folder that is removed when Python ends; a layer whose pixels have
-    not changed gets the same one again.
+    not changed gets the same one again. For threads: files of any size are read and written.
     """
-    return own_file(layer) or _written(layer)
+    data = pixels_of(layer)
+    is_array = isinstance(data, np.ndarray)
+    # what is read lazily is taken to stay as it is, but for Dask's arrays, which get another name when they are changed
+    content = zlib.crc32(np.ascontiguousarray(data).data.cast("B")) if is_array else getattr(data, "name", None)
+    place = tuple(layer.scale[-len(spatial_shape(layer)) :]), unit_of(layer)  # which a file that is written says, too
+    key = id(data), content, tuple(data.shape), str(data.dtype), place, _state(source_path(layer))
+    with _FINDING:
+        if key not in _files:
+            _files[key] = None if is_array else data, own_file(layer) or _write(layer, data)
+        return _files[key][1]
+
+
+def source_path(layer: Any) -> Path | None:
+    """What a layer was opened from, whether it still shows that or not."""
+    path = getattr(getattr(layer, "source", None), "path", None)
+    return Path(path) if path is not None else None
 
 
 def own_file(layer: Any) -> Path | None:
-    """The file that an image layer was opened from; None when there is none, or it is not what the layer shows."""
-    path = getattr(getattr(layer, "source", None), "path", None)
+    """The file that an image layer was opened from; None when there is none, or it is not what the layer shows.
+
+    All pixels are compared of a layer that holds them, or is small. One that is read lazily may be larger than memory,
+    and squares are compared that are spread over the whole: what a reader gave is its file in all of them, and what was
+    computed from that seldom is.
+    """
+    path = source_path(layer)
     if path is None:
         return None
     try:
@@ -105,14 +127,32 @@ def own_file(layer: Any) -> Path | None:
         channels = int(data.shape[-1]) if getattr(layer, "rgb", False) else 1
         if info.shape != (1,) * (3 - len(shape)) + shape or info.channels != channels or info.colour_table:
             return None
-        middle = [slice(max(n - _LOOKED_AT, 0) // 2, max(n - _LOOKED_AT, 0) // 2 + min(n, _LOOKED_AT)) for n in shape]
-        middle[:-2] = [slice(n // 2, n // 2 + 1) for n in shape[:-2]]
-        sections, rows, columns = [slice(0, 1)] * (3 - len(shape)) + middle
-        there = np.moveaxis(source.read((sections, rows, columns)), 0, -1)
+        boxes = _blocks if isinstance(data, np.ndarray) or math.prod(shape) <= _AT_ONCE else _samples
+        for box in boxes(info.shape):
+            there = np.moveaxis(source.read(box), 0, -1)
+            shown = np.asarray(data[box[-len(shape) :]])
+            if not np.array_equal(there.reshape(shown.shape), shown):
+                return None
     except (ValueError, OSError, ImportError):
         return None
-    shown = np.asarray(data[tuple(middle)])
-    return Path(path) if np.array_equal(there.reshape(shown.shape), shown) else None
+    return path
+
+
+def _blocks(shape: Sequence[int]) -> Iterator[Box]:
+    """All of an image, (D, H, W), some rows at once."""
+    depth, height, width = shape
+    rows = max(_AT_ONCE // width, 1)
+    for section, row in itertools.product(range(depth), range(0, height, rows)):
+        yield slice(section, section + 1), slice(row, min(row + rows, height)), slice(0, width)
+
+
+def _samples(shape: Sequence[int]) -> Iterator[Box]:
+    """Squares on a lattice over an image, (D, H, W), from corner to corner."""
+    sides = [min(side, n) for side, n in zip((1, _SAMPLE, _SAMPLE), shape, strict=True)]
+    starts = [np.unique(np.linspace(0, n - side, _SAMPLES, dtype=int)) for side, n in zip(sides, shape, strict=True)]
+    for corner in itertools.product(*starts):
+        z, y, x = (slice(int(start), int(start) + side) for start, side in zip(corner, sides, strict=True))
+        yield z, y, x
 
 
 def write_image(path: Path, data: Any, rgb: bool, spacing: Sequence[float], unit: str | None) -> None:
@@ -166,27 +206,24 @@ def session_folder() -> Path:
     return folder
 
 
-_written_for: dict[tuple[Any, ...], tuple[Any, Path]] = {}  # what is read lazily is held, so that its id stays its own
-_WRITING = threading.Lock()
+_files: dict[tuple[Any, ...], tuple[Any, Path]] = {}  # what is read lazily is held, so that its id stays its own
+_FINDING = threading.Lock()
 
 
-def _written(layer: Any) -> Path:
-    data = pixels_of(layer)
-    # what is read lazily is taken to stay as it is
-    content = zlib.crc32(np.ascontiguousarray(data).data.cast("B")) if isinstance(data, np.ndarray) else 0
-    place = tuple(layer.scale[-len(spatial_shape(layer)) :]), unit_of(layer)  # which the file says, too
-    key = id(data), content, tuple(data.shape), str(data.dtype), place
-    with _WRITING:
-        return _written_for[key][1] if key in _written_for else _write(layer, data, key)
+def _state(path: Path | None) -> tuple[Any, ...]:
+    """A file, its time and its size; nothing of one that is not there."""
+    try:
+        return (path, path.stat().st_mtime_ns, path.stat().st_size) if path is not None else ()
+    except OSError:
+        return ()
 
 
-def _write(layer: Any, data: Any, key: tuple[Any, ...]) -> Path:
+def _write(layer: Any, data: Any) -> Path:
     name = "".join(each if each.isascii() and (each.isalnum() or each in "-_.") else "_" for each in layer.name)
-    path = session_folder() / f"{len(_written_for)}" / f"{name or 'image'}.ome.tif"
+    path = session_folder() / f"{len(_files)}" / f"{name or 'image'}.ome.tif"
     path.parent.mkdir(exist_ok=True)  # of one that could not be written
     axes = len(spatial_shape(layer))
     write_image(path, data, bool(getattr(layer, "rgb", False)), layer.scale[-axes:], unit_of(layer))
-    _written_for[key] = (None if isinstance(data, np.ndarray) else data, path)
     return path
 
 

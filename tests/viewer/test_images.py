@@ -37,6 +37,53 @@ def test_a_layer_that_shows_a_file_is_predicted_from_it(tmp_path, layer_of):
     assert own_file(layer_of(data, tmp_path / "gone.tif")) is None
 
 
+def test_a_layer_with_a_single_other_pixel_is_not_predicted_from_its_file(tmp_path, layer_of):
+    data = np.random.default_rng(0).integers(0, 255, (2, 90, 80), np.uint8)
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, data, photometric="minisblack")
+    layer = layer_of(data, path)
+    assert file_of(layer) == path
+    data[0, 89, 3] += 1
+    assert np.array_equal(read(file_of(layer))[0][0], data)
+    data[0, 89, 3] -= 1
+    assert file_of(layer) == path
+
+
+class Lazy:
+    """What is read by boxes, and by what factor it is brighter from a column on; counts the pixels."""
+
+    def __init__(self, data, factor=1, column=0):
+        self.data, self.factor, self.column, self.read = data, factor, column, 0
+        self.shape, self.ndim, self.dtype = data.shape, data.ndim, data.dtype
+
+    def __getitem__(self, box):
+        part = self.data[box]
+        self.read += part.size
+        columns = np.arange(self.shape[-1])[box[-1]]
+        return np.where(columns < self.column, part, part * self.factor)
+
+
+@pytest.mark.parametrize("size", [100, 1000])
+def test_of_a_large_layer_that_is_read_lazily_a_sample_is_compared_with_its_file(tmp_path, layer_of, monkeypatch, size):
+    monkeypatch.setattr("monai_unet.viewer.images._AT_ONCE", 300 * 300)
+    data = np.random.default_rng(0).integers(1, 100, (3, size, 900), np.uint8)
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, data, photometric="minisblack")
+    lazy = Lazy(data)
+    assert own_file(layer_of(lazy, path)) == path
+    assert lazy.read <= 3 * 16 * 64 * 64
+    for column in (0, 600):
+        assert own_file(layer_of(Lazy(data, 2, column), path)) is None
+
+
+def test_a_small_layer_that_is_read_lazily_is_compared_as_a_whole(tmp_path, layer_of):
+    data = np.random.default_rng(0).integers(1, 100, (300, 200), np.uint8)
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, data, photometric="minisblack")
+    assert own_file(layer_of(Lazy(data), path)) == path
+    assert own_file(layer_of(Lazy(data, 2, column=199), path)) is None
+
+
 def test_a_layer_without_a_file_gets_one_and_another_when_its_pixels_change(layer_of):
     data = np.random.default_rng(0).integers(0, 255, (90, 80), np.uint8)
     layer = layer_of(data, name="cells / 1", scale=np.array([2.0, 2.0]), units=("micrometer", "micrometer"))
