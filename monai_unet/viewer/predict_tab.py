@@ -21,7 +21,7 @@ from qtpy.QtWidgets import (
 )
 
 from monai_unet.errors import cause_under_monai, in_one_line
-from monai_unet.viewer.images import file_of, own_file, visible_box
+from monai_unet.viewer.images import file_of, source_path, visible_box
 from monai_unet.viewer.parts import RESULT, FolderChoice, LayerChoice, Status, beside, from_home, in_background, narrow
 from monai_unet.viewer.predicting import (
     Request,
@@ -214,6 +214,6 @@ class PredictTab(QWidget):
 
     def _propose_folder(self) -> None:
         layer = self.image.layer
-        file = own_file(layer) if layer is not None else None
-        if file is not None:
-            self.folder.line.setText(from_home(file.parent))
+        path = source_path(layer) if layer is not None else None
+        if path is not None and path.parent.is_dir():  # which that of a web address is not
+            self.folder.line.setText(from_home(path.parent))

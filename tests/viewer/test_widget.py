@@ -138,6 +138,14 @@ def test_a_prediction_that_is_stopped_goes_on(widget, viewer, bundle, tmp_path):
     assert min(seen) > before
 
 
+def test_the_folder_of_an_image_is_proposed_without_reading_it(widget, viewer, tmp_path, monkeypatch):
+    tifffile.imwrite(tmp_path / "other.tif", np.zeros((20, 20), np.uint8))
+    monkeypatch.setattr("monai_unet.viewer.images.open_source", None)
+    viewer.open(tmp_path / "other.tif", plugin="napari")
+    widget.predict.image.choose(viewer.layers["other"])
+    assert widget.predict.folder.path == tmp_path
+
+
 def test_errors_are_said_in_the_widget(widget, tmp_path):
     widget.predict.choose_bundle(str(tmp_path / "none"))
     widget.predict.see.click()
