@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QScrollArea, QTabWidget, QVBoxLayout, QWidget
 
 from monai_unet.viewer.predict_tab import PredictTab
@@ -39,3 +39,12 @@ class UNetWidget(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(tabs)
         self.setMinimumWidth(350)
+
+    def changeEvent(self, event: QEvent) -> None:  # noqa: N802
+        """Go when the dock is closed, which takes the widget out of it; what runs ends with it.
+
+        By itself it would stay as long as a script or a console holds it, and a training would go on unseen.
+        """
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            self.deleteLater()

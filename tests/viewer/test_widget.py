@@ -27,6 +27,7 @@ from monai_unet.viewer.parts import in_background
 from monai_unet.viewer.predicting import Shown
 from monai_unet.viewer.results import show_results
 from monai_unet.viewer.samples import membranes
+from monai_unet.viewer.training import Run
 from monai_unet.viewer.widget import UNetWidget
 
 PROBABILITY = "stack: probability of inside"  # the class of the bundle `isbi`
@@ -268,6 +269,23 @@ def ready_to_train(widget, viewer, folder, iterations):
     tab.begin.setCurrentText("tiny")
     tab.iterations.setValue(iterations)
     return tab, layer
+
+
+def test_a_training_goes_on_while_the_dock_is_hidden_and_stops_when_it_is_closed(viewer, tmp_path, monkeypatch):
+    sleeps = [sys.executable, "-c", "import time; time.sleep(60)"]
+    monkeypatch.setattr(Run, "command", property(lambda run: sleeps))
+    held = UNetWidget(viewer)
+    dock = viewer.window.add_dock_widget(held, name="U-Net")
+    held.train._run(Run(tmp_path, {}, 1, "starts"))
+    training = held.train.training
+    dock.close()  # napari's button "hide this panel"
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
+    assert not held.isVisible()
+    assert not training.stopped
+    dock.destroyOnClose()  # its button "close this panel"
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
+    assert training.stopped
+    assert training.process.wait(20) != 0
 
 
 @pytest.mark.slow
