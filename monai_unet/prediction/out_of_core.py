@@ -7,6 +7,7 @@ the model and the settings, so a run that goes on ends with the same bytes as on
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
@@ -87,7 +88,8 @@ def predict(
         scheduler: address of a Dask scheduler whose workers see the same files, in place of `workers`.
         device: where the network computes; when left out, a GPU where there is one.
         progress: show a bar with the time left; or a function that is told, after each tile, how many are done and of
-            how many. What it raises ends the prediction as Ctrl-C does: the tiles are kept, and the same call goes on.
+            how many; once where none is missing. What it raises ends the prediction as Ctrl-C does: the tiles are kept,
+            and the same call goes on.
         objects: a `.csv` that gets a row for each of the instances, see docs/outputs.md.
 
     Returns:
@@ -167,6 +169,8 @@ def predict(
                     store.keep_scale(asdict(model.exposure.of_source(source, sections, progress is True)))
                 with pool(workers, scheduler, device) as workplace:
                     compute(job, store, workplace, progress)
+            elif callable(progress):
+                progress(math.prod(store.grid), math.prod(store.grid))
             asked.make(store)
         asked.clean_up()
     return out

@@ -145,7 +145,7 @@ class PredictTab(QWidget):
         self._is_stopped.clear()
 
         def work() -> list[Shown]:
-            return predict_visible(Request(file_of(layer), **request), box)
+            return predict_visible(Request(file_of(layer), **request), box, self._is_stopped.is_set)
 
         def show(results: list[Shown]) -> None:
             self._check_is_there(layer)
@@ -156,7 +156,7 @@ class PredictTab(QWidget):
             else:
                 self._set_busy(False)
 
-        self.worker = in_background(self, work, show, self._fail)
+        self.worker = in_background(self, work, show, self._fail, self._is_stopped.set)
 
     def stop_whole(self) -> None:
         """Stop after the tile that is being computed."""
@@ -199,6 +199,10 @@ class PredictTab(QWidget):
     def _show_tile(self, done: int, total: int) -> None:
         self.bar.setRange(0, total)
         self.bar.setValue(done)
+        if done == total:
+            self.bar.setRange(0, 0)
+            self.stop.setEnabled(False)
+            self.status.say("all tiles are predicted; making the result of them, which cannot be stopped …")
 
     def _set_busy(self, is_busy: bool) -> None:
         self.see.setEnabled(not is_busy)

@@ -31,7 +31,7 @@ _COLOURS = ("magenta", "cyan", "yellow", "green", "red", "blue")
 
 
 class StoppedError(Exception):
-    """A prediction was stopped; what it had predicted is kept, and the same request goes on."""
+    """A prediction was stopped; of a whole image what was predicted is kept, and the same request goes on."""
 
 
 @dataclass(frozen=True)
@@ -95,16 +95,27 @@ def bundles_with_weights() -> list[str]:
     return [name for name, folder in shipped_bundles().items() if (folder / "models" / "model.pt").is_file()]
 
 
-def predict_visible(request: Request, box: Sequence[tuple[int, int]]) -> list[Shown]:
+def predict_visible(
+    request: Request, box: Sequence[tuple[int, int]], is_stopped: Callable[[], bool] = lambda: False
+) -> list[Shown]:
     """Predict a part of an image; what is shown is that part of the whole.
 
     Args:
         request: what is to be predicted.
         box: (start, stop) pixels for each axis of the image.
+        is_stopped: is asked after each tile.
+
+    Raises:
+        StoppedError: when `is_stopped` says so.
     """
+
+    def tell(done: int, total: int) -> None:
+        if is_stopped():
+            raise StoppedError("stopped")
+
     with tempfile.TemporaryDirectory(dir=session_folder()) as folder:
         out = Path(folder) / "visible.ome.zarr"
-        predict(request.image, out, roi=box, progress=False, **request.arguments)
+        predict(request.image, out, roi=box, progress=tell, **request.arguments)
         return [replace(each, data=in_memory(each.data)) for each in shown(out)]
 
 
@@ -125,7 +136,8 @@ def predict_whole(
     Args:
         request: what is to be predicted.
         folder: that the store is to lie in.
-        progress: is told how many tiles are done, and of how many, after each of them.
+        progress: is told how many tiles are done, and of how many, after each of them; when all are, what is left is to
+            make the result of them.
         is_stopped: is asked after each tile.
 
     Returns:
@@ -137,7 +149,7 @@ def predict_whole(
 
     def tell(done: int, total: int) -> None:
         progress(done, total)
-        if is_stopped() and done < total:
+        if is_stopped():
             raise StoppedError(f"stopped after {done} of {total} tiles; the same prediction goes on from there")
 
     return predict(request.image, whole_path(request, folder), progress=tell, **request.arguments)

@@ -14,6 +14,14 @@ def test_a_caller_is_told_after_each_tile(predicted, stack, tmp_path):
     assert [done for done, _ in told] == sorted({done for done, _ in told})
 
 
+def test_a_caller_is_told_once_where_no_tile_is_missing(predicted, stack, tmp_path):
+    told = []
+    for _ in range(2):
+        told.append([])
+        predicted(stack, tmp_path / "out.ome.zarr", progress=lambda *numbers: told[-1].append(numbers))
+    assert told[1] == told[0][-1:]
+
+
 def test_what_it_raises_ends_the_prediction_which_goes_on_with_the_same_call(predicted, stack, tmp_path):
     class EnoughError(Exception):
         pass

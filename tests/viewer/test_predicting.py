@@ -69,6 +69,16 @@ def test_a_prediction_tells_how_far_it_is_stops_and_goes_on(bundle, stack, whole
     assert np.array_equal(PredictionStore(out).read(()), PredictionStore(whole).read(()))
 
 
+def test_a_prediction_that_is_stopped_at_its_last_tile_makes_nothing_of_the_tiles(bundle, stack, tmp_path):
+    request, told = Request(stack, str(bundle), "label"), []
+    with pytest.raises(StoppedError, match="stopped after 24 of 24 tiles"):
+        predict_whole(request, tmp_path, lambda *numbers: told.append(numbers), lambda: told[-1] == (24, 24))
+    assert not (whole_path(request, tmp_path) / "labels").exists()
+    out = predict_whole(request, tmp_path, lambda *numbers: told.append(numbers), never)
+    assert told[-2:] == [(24, 24), (24, 24)]
+    assert (out / "labels" / "label").is_dir()
+
+
 def test_other_weights_and_settings_have_a_store_of_their_own(bundle, stack, tmp_path):
     request = Request(stack, str(bundle), "label")
     other = Request(stack, str(bundle), "label", threshold=0.3)

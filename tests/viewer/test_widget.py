@@ -139,6 +139,30 @@ def test_a_prediction_that_is_stopped_goes_on(widget, viewer, bundle, tmp_path):
     assert min(seen) > before
 
 
+def test_stop_is_offered_as_long_as_there_are_tiles_to_predict(widget, bundle, tmp_path):
+    tab = widget.predict
+    tab.choose_bundle(str(bundle))
+    tab.folder.line.setText(str(tmp_path))
+    told = []
+    tab._signals.tile.connect(lambda done, total: told.append((done < total, tab.stop.isEnabled(), tab.status.text())))
+    for times in (2, 1):  # the second time all tiles are there
+        told.clear()
+        tab.all.click()
+        wait_until(tab.see.isEnabled)
+        assert len(told) >= times
+        assert all(is_offered == is_left for is_left, is_offered, _ in told)
+        assert "cannot be stopped" in told[-1][2]
+
+
+def test_what_is_visible_can_be_stopped(widget, viewer, bundle):
+    widget.predict.choose_bundle(str(bundle))
+    widget.predict.see.click()
+    widget.predict.stop.click()
+    wait_until(widget.predict.see.isEnabled)
+    assert widget.predict.status.text() == "stopped"
+    assert names(viewer) == ["stack"]
+
+
 def test_the_folder_of_an_image_is_proposed_without_reading_it(widget, viewer, tmp_path, monkeypatch):
     tifffile.imwrite(tmp_path / "other.tif", np.zeros((20, 20), np.uint8))
     monkeypatch.setattr("monai_unet.viewer.images.open_source", None)
