@@ -183,7 +183,7 @@ class PredictTab(QWidget):
                 if other.metadata.get(RESULT) == "visible":
                     other.visible = False
             self._set_busy(False)
-            self.status.say(f"the whole image: {from_home(out)}")
+            self.status.say(f"the whole image, kept in {from_home(out)}")
 
         self.worker = in_background(self, work, show, self._fail, self._is_stopped.set)
 

@@ -146,11 +146,13 @@ def predict_whole(
     Raises:
         StoppedError: when `is_stopped` says so; what was predicted is kept, and the same request goes on.
     """
+    # the file that is written for a layer is another one, with another time, when napari is started again
+    until = " until napari ends" if request.image.is_relative_to(session_folder()) else ""
 
     def tell(done: int, total: int) -> None:
         progress(done, total)
         if is_stopped():
-            raise StoppedError(f"stopped after {done} of {total} tiles; the same prediction goes on from there")
+            raise StoppedError(f"stopped after {done} of {total} tiles; the same prediction goes on from there{until}")
 
     return predict(request.image, whole_path(request, folder), progress=tell, **request.arguments)
 

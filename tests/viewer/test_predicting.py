@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 
 from monai_unet.io.zarr_store import PredictionStore
+from monai_unet.viewer.images import file_of
 from monai_unet.viewer.predicting import (
     Request,
     StoppedError,
@@ -67,6 +69,12 @@ def test_a_prediction_tells_how_far_it_is_stops_and_goes_on(bundle, stack, whole
     assert rest[-1] == (24, 24)
     assert len(rest) < 24, "all of it was computed again"
     assert np.array_equal(PredictionStore(out).read(()), PredictionStore(whole).read(()))
+
+
+def test_the_prediction_of_a_layer_without_a_file_goes_on_until_napari_ends(bundle, stack, layer_of, tmp_path):
+    for image, message in ((file_of(layer_of(tifffile.imread(stack))), "there until napari ends$"), (stack, "there$")):
+        with pytest.raises(StoppedError, match=f"the same prediction goes on from {message}"):
+            predict_whole(Request(image, str(bundle), "probability"), tmp_path, go_on, lambda: True)
 
 
 def test_a_prediction_that_is_stopped_at_its_last_tile_makes_nothing_of_the_tiles(bundle, stack, tmp_path):
