@@ -36,7 +36,7 @@ def show_results(
             if old is not None:
                 if _takes(old, result):
                     old.data = result.data
-                    old.translate = options["translate"]
+                    old.scale, old.translate = options["scale"], options["translate"]
                     layers.append(old)
                     continue
                 viewer.layers.remove(old)

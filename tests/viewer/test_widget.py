@@ -249,6 +249,15 @@ def test_a_layer_that_is_no_result_is_not_replaced_by_one(widget, viewer):
     assert own.data.all()
 
 
+def test_a_result_that_is_shown_anew_has_the_scale_that_its_image_has_now(widget, viewer):
+    image, result = viewer.layers["stack"], Shown("labels", np.zeros((2, 131, 120), int), "instances")
+    (first,) = show_results(viewer, image, [result], "whole")
+    image.scale = (30, 4, 4)
+    (second,) = show_results(viewer, image, [result], "whole")
+    assert second is first
+    assert second.scale.tolist() == [30, 4, 4]
+
+
 def test_a_prediction_whose_image_is_gone_ends_with_a_word(widget, viewer, bundle):
     widget.predict.choose_bundle(str(bundle))
     widget.predict.see.click()
