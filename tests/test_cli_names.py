@@ -39,6 +39,8 @@ def in_the_repository(monkeypatch, pytestconfig):
     ],
 )
 def test_a_name_that_is_wrong_or_does_nothing_ends_with_one_line(arguments, message, capsys):
+    if arguments[0] == "predict":
+        pytest.importorskip("zarr", reason="a prediction is stored by zarr, for Python 3.11 and later")
     assert main(arguments) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert re.search(message, line), line

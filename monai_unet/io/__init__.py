@@ -1,7 +1,7 @@
 """Files. Imports nothing but NumPy; MONAI's part is `monai_unet.io.monai_files`.
 
 Readers and writers of a format import its package when they are used: `monai_unet.io.zarr_store` and
-`monai_unet.io.convert` want the extra `large`.
+`monai_unet.io.convert` want zarr.
 """
 
 from monai_unet.io.atomic import folder_written_aside, remove_leftovers, written_aside

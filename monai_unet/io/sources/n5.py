@@ -32,7 +32,7 @@ class N5Source(ImageSource):
         except ImportError as error:
             raise ImportError(
                 f"{self.path}: N5 needs the package tensorstore, for Python 3.11 and later: pip install "
-                "'monai-unet[formats]'; or convert it to OME-Zarr, which the extra `large` reads"
+                "'monai-unet[formats]'; or convert it to OME-Zarr, which needs no more"
             ) from error
         folder = _dataset(self.path)
         attributes = _attributes(folder)

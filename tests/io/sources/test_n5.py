@@ -58,6 +58,7 @@ def test_of_a_pyramid_the_finest_level_is_read(tmp_path):
 
 
 def test_a_folder_without_a_dataset_is_refused(tmp_path):
+    pytest.importorskip("tensorstore")
     (tmp_path / "a.n5").mkdir()
     with pytest.raises(ValueError, match="there is no dataset in it"):
         open_source(tmp_path / "a.n5")
