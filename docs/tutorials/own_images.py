@@ -66,7 +66,8 @@ plt.title(f"{number} coins: three rows to learn from, one to be found")
 # %% [markdown]
 # ## Segment a new image
 #
-# The fourth row, which was not trained on. The same command takes images of any size, larger than memory too.
+# The fourth row, which was not trained on; but the number of epochs above was raised after a look at it, from 60, which were
+# too few. The same command takes images of any size, larger than memory too.
 
 # %%
 # !monai-unet predict new/images/row4.tif --bundle my_coins --features "[8,16,32,64]" --output instances --out row4.ome.tif 2>&1 | tail -n 1
