@@ -36,7 +36,7 @@ def run(bundle: str | os.PathLike[str], what: What, overrides: Mapping[str, Any]
     folder = writable_bundle(bundle, what, overrides)
     if given := [name for name in _SAID_BY_US if name in overrides]:
         raise ValueError(f"--{given[0]} is said by the command itself: leave it out")
-    from monai.bundle import run as run_config  # after what is wrong has been said at once
+    from monai.bundle import run as run_config  # takes seconds, so after what may be wrong
 
     files = [str(folder / "configs" / f"{name}.json") for name in configs]
     run_config(run_id=run_id, config_file=files if len(files) > 1 else files[0], **overrides)
